@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The one place that knows of kernel versions. The core is written for the
+ * newest kernel; here older ones are made to look like it. HAVE_* comes from
+ * compat/probes/, each compiled against the actual headers at build time:
+ * distribution kernels carry backports, so a version number proves nothing.
+ */
+#ifndef KASSIGN_COMPAT_H
+#define KASSIGN_COMPAT_H
+
+#include <linux/eventfd.h>
+#include <linux/fs.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+
+#include "have.h"
+
+/* KVM_MEM_GUEST_MEMFD, which 6.1 does not know and never sets */
+#define KASSIGN_KVM_GUEST_MEMFD		(1UL << 2)
+
+static inline int kassign_iommu_map(struct iommu_domain *domain,
+				    unsigned long iova, phys_addr_t paddr,
+				    size_t size, int prot)
+{
+#ifdef HAVE_IOMMU_MAP_GFP
+	return iommu_map(domain, iova, paddr, size, prot, GFP_KERNEL_ACCOUNT);
+#else
+	return iommu_map(domain, iova, paddr, size, prot);
+#endif
+}
+
+static inline struct iommu_domain *kassign_iommu_domain_alloc(struct device *dev)
+{
+#ifdef HAVE_IOMMU_PAGING_DOMAIN_ALLOC
+	return iommu_paging_domain_alloc(dev);
+#else
+	struct iommu_domain *domain = iommu_domain_alloc(dev->bus);
+
+	return domain ?: ERR_PTR(-ENODEV);
+#endif
+}
+
+/* Are a device's interrupts checked, so that it cannot raise any host vector? */
+static inline bool kassign_isolated_msi(struct device *dev,
+					struct iommu_group *group)
+{
+#ifdef HAVE_GROUP_ISOLATED_MSI
+	return iommu_group_has_isolated_msi(group);
+#else
+	return device_iommu_capable(dev, IOMMU_CAP_INTR_REMAP);
+#endif
+}
+
+static inline void kassign_eventfd_signal(struct eventfd_ctx *ctx)
+{
+#ifdef HAVE_EVENTFD_SIGNAL_ONE
+	eventfd_signal(ctx);
+#else
+	eventfd_signal(ctx, 1);
+#endif
+}
+
+/* Caller holds mmap_lock for reading. */
+static inline long kassign_pin_user_pages_remote(struct mm_struct *mm,
+						 unsigned long start,
+						 unsigned long npages,
+						 unsigned int flags,
+						 struct page **pages)
+{
+#ifdef HAVE_PIN_REMOTE_VMAS
+	return pin_user_pages_remote(mm, start, npages, flags, pages, NULL, NULL);
+#else
+	return pin_user_pages_remote(mm, start, npages, flags, pages, NULL);
+#endif
+}
+
+#ifndef HAVE_VM_FLAGS_SET
+static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void vm_flags_clear(struct vm_area_struct *vma,
+				  unsigned long flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
+/* Reference to a pid by its number in the initial namespace */
+static inline struct pid *find_get_pid_init(pid_t nr)
+{
+	struct pid *pid;
+
+	rcu_read_lock();
+	pid = get_pid(find_pid_ns(nr, &init_pid_ns));
+	rcu_read_unlock();
+	return pid;
+}
+
+#endif /* KASSIGN_COMPAT_H */

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The host side of interrupts: vectors, handlers, and which of the two ways
+ * into the guest they take.
+ *
+ * eventfd: the hard handler signals an eventfd, which the VMM has made a KVM
+ * irqfd. inject: the module follows the guest's own MSI or MSI-X registers, and
+ * the handler's thread injects (inject.c).
+ *
+ * All functions run under dev->lock. The handlers do not take it: they only
+ * look at their own vector, which lives until free_irq() has waited for them.
+ */
+#include <linux/eventfd.h>
+#include <linux/interrupt.h>
+#include <linux/log2.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+
+#include "kassign.h"
+
+void kassign_irq_init(struct kassign_device *dev)
+{
+	dev->irqs.index = -1;
+	spin_lock_init(&dev->msix.lock);
+}
+
+/**
+ * kassign_irq_count - how many vectors of a kind the device has
+ * @dev:   the device
+ * @index: KASSIGN_IRQ_*
+ */
+unsigned int kassign_irq_count(struct kassign_device *dev, u32 index)
+{
+	int nr = 0;
+
+	if (index == KASSIGN_IRQ_MSI)
+		nr = pci_msi_vec_count(dev->pdev);
+	else if (index == KASSIGN_IRQ_MSIX)
+		nr = dev->msix.nr;
+	return max(nr, 0);
+}
+
+/* ---- handlers ---- */
+
+static void signal_vector(struct kassign_vector *vec)
+{
+	struct eventfd_ctx *ctx;
+
+	rcu_read_lock();
+	ctx = rcu_dereference(vec->trigger);
+	if (ctx) {
+		vec->count++;
+		kassign_eventfd_signal(ctx);
+	} else {
+		atomic_set(&vec->pending, 1);
+	}
+	rcu_read_unlock();
+}
+
+static irqreturn_t irq_hard(int irq, void *data)
+{
+	struct kassign_vector *vec = data;
+
+	if (vec->dev->irqs.injecting)
+		return IRQ_WAKE_THREAD;
+	signal_vector(vec);
+	return IRQ_HANDLED;
+}
+
+static irqreturn_t irq_thread(int irq, void *data)
+{
+	kassign_inject(data);
+	return IRQ_HANDLED;
+}
+
+/* ---- vectors ---- */
+
+static void vectors_free(struct kassign_device *dev)
+{
+	struct kassign_irqs *irqs = &dev->irqs;
+	unsigned int i;
+
+	for (i = 0; i < irqs->nr; i++) {
+		struct kassign_vector *vec = &irqs->vec[i];
+		struct eventfd_ctx *ctx;
+
+		if (vec->irq)
+			free_irq(vec->irq, vec);
+		ctx = rcu_replace_pointer(vec->trigger, NULL, true);
+		if (ctx)
+			eventfd_ctx_put(ctx);
+		irqs->irqs += vec->count;
+		irqs->failed += vec->failed;
+	}
+	pci_free_irq_vectors(dev->pdev);
+	kfree(irqs->vec);
+	irqs->vec = NULL;
+	irqs->nr = 0;
+	irqs->index = -1;
+}
+
+static int vector_request(struct kassign_device *dev, unsigned int i)
+{
+	struct kassign_vector *vec = &dev->irqs.vec[i];
+	int irq = pci_irq_vector(dev->pdev, i);
+	int err;
+
+	vec->dev = dev;
+	vec->index = i;
+	snprintf(vec->name, sizeof(vec->name), "kassign-%s-%u",
+		 pci_name(dev->pdev), i);
+	err = request_threaded_irq(irq, irq_hard, irq_thread, 0, vec->name, vec);
+	if (!err)
+		vec->irq = irq;
+	return err;
+}
+
+static int vectors_alloc(struct kassign_device *dev, u32 index, unsigned int nr)
+{
+	struct kassign_irqs *irqs = &dev->irqs;
+	unsigned int i, type;
+	int err;
+
+	type = index == KASSIGN_IRQ_MSIX ? PCI_IRQ_MSIX : PCI_IRQ_MSI;
+	irqs->vec = kcalloc(nr, sizeof(*irqs->vec), GFP_KERNEL_ACCOUNT);
+	if (!irqs->vec)
+		return -ENOMEM;
+	err = pci_alloc_irq_vectors(dev->pdev, nr, nr, type);
+	if (err < 0) {
+		kfree(irqs->vec);
+		irqs->vec = NULL;
+		return err;
+	}
+	irqs->index = index;
+	irqs->nr = nr;
+	for (i = 0; i < nr; i++) {
+		err = vector_request(dev, i);
+		if (err) {
+			vectors_free(dev);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/**
+ * kassign_irq_off - tear down whatever is enabled
+ * @dev: the device
+ *
+ * Wishes (dev->irqs.inject) stay: the module goes on following the guest.
+ */
+void kassign_irq_off(struct kassign_device *dev)
+{
+	struct kassign_irqs *irqs = &dev->irqs;
+
+	if (irqs->index < 0)
+		return;
+	vectors_free(dev);
+	irqs->injecting = false;
+	kassign_scratch_unmap(dev->guest, &irqs->scratch);
+}
+
+/* ---- delivery by eventfd ---- */
+
+static int get_triggers(struct eventfd_ctx **ctx, u32 count, const s32 *fds)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		if (fds[i] == -1)
+			continue;
+		ctx[i] = eventfd_ctx_fdget(fds[i]);
+		if (IS_ERR(ctx[i])) {
+			int err = PTR_ERR(ctx[i]);
+
+			ctx[i] = NULL;
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void put_triggers(struct eventfd_ctx **ctx, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		if (ctx[i])
+			eventfd_ctx_put(ctx[i]);
+}
+
+/* Swaps the new ones in; @ctx then holds the old ones. No interrupt is lost. */
+static void swap_triggers(struct kassign_device *dev, u32 start, u32 count,
+			  struct eventfd_ctx **ctx)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		struct kassign_vector *vec = &dev->irqs.vec[start + i];
+		bool armed = ctx[i];
+
+		ctx[i] = rcu_replace_pointer(vec->trigger, ctx[i],
+					     lockdep_is_held(&dev->lock));
+		if (armed && atomic_xchg(&vec->pending, 0))
+			signal_vector(vec);
+	}
+	synchronize_rcu();
+}
+
+static int eventfds_enable(struct kassign_device *dev, u32 index, u32 last)
+{
+	if (dev->irqs.index >= 0)
+		return 0;
+	/* MSI vectors cannot be added later; MSI-X ones exist all at once. */
+	return vectors_alloc(dev, index,
+			     index == KASSIGN_IRQ_MSI ? roundup_pow_of_two(last) :
+							dev->msix.nr);
+}
+
+/**
+ * kassign_irq_set_eventfds - deliver vectors to eventfds
+ * @dev:   the device
+ * @index: KASSIGN_IRQ_MSI or KASSIGN_IRQ_MSIX
+ * @start: first vector
+ * @count: vectors, 1 or more
+ * @fds:   eventfds, -1 for none
+ */
+int kassign_irq_set_eventfds(struct kassign_device *dev, u32 index, u32 start,
+			     u32 count, const s32 *fds)
+{
+	struct kassign_irqs *irqs = &dev->irqs;
+	u32 total = kassign_irq_count(dev, index);
+	struct eventfd_ctx **ctx;
+	int err;
+
+	if (!count || start >= total || count > total - start)
+		return -EINVAL;
+	if (irqs->inject & BIT(index) || irqs->injecting ||
+	    (irqs->index >= 0 && irqs->index != (int)index))
+		return -EBUSY;
+	if (irqs->index >= 0 && start + count > irqs->nr)
+		return -ENOSPC;
+	ctx = kcalloc(count, sizeof(*ctx), GFP_KERNEL);
+	if (!ctx)
+		return -ENOMEM;
+	err = get_triggers(ctx, count, fds);
+	if (!err)
+		err = eventfds_enable(dev, index, start + count);
+	if (!err)
+		swap_triggers(dev, start, count, ctx);
+	put_triggers(ctx, count);
+	kfree(ctx);
+	return err;
+}
+
+/* ---- delivery by injection ---- */
+
+static bool guest_enabled(struct kassign_device *dev, u32 index)
+{
+	struct kassign_config *cfg = &dev->config;
+
+	if (!(dev->irqs.inject & BIT(index)))
+		return false;
+	if (index == KASSIGN_IRQ_MSIX)
+		return cfg->msix &&
+		       kassign_config_get16(dev, cfg->msix + PCI_MSIX_FLAGS) &
+		       PCI_MSIX_FLAGS_ENABLE;
+	return cfg->msi && kassign_config_get16(dev, cfg->msi + PCI_MSI_FLAGS) &
+	       PCI_MSI_FLAGS_ENABLE;
+}
+
+/* Vectors the guest has enabled */
+static unsigned int guest_vectors(struct kassign_device *dev, u32 index)
+{
+	u16 flags;
+
+	if (index == KASSIGN_IRQ_MSIX)
+		return dev->msix.nr;
+	flags = kassign_config_get16(dev, dev->config.msi + PCI_MSI_FLAGS);
+	return min_t(unsigned int, 1 << ((flags & PCI_MSI_FLAGS_QSIZE) >> 4),
+		     kassign_irq_count(dev, index));
+}
+
+static void msi_message(struct kassign_device *dev)
+{
+	unsigned int pos = dev->config.msi;
+	struct kassign_msg msg = { };
+
+	if (!pos)
+		return;
+	msg.addr_lo = kassign_config_get32(dev, pos + PCI_MSI_ADDRESS_LO);
+	if (kassign_config_get16(dev, pos + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_64BIT) {
+		msg.addr_hi = kassign_config_get32(dev, pos + PCI_MSI_ADDRESS_HI);
+		msg.data = kassign_config_get16(dev, pos + PCI_MSI_DATA_64);
+	} else {
+		msg.data = kassign_config_get16(dev, pos + PCI_MSI_DATA_32);
+	}
+	spin_lock_irq(&dev->msix.lock);
+	dev->irqs.msi = msg;
+	spin_unlock_irq(&dev->msix.lock);
+}
+
+static void inject_enable(struct kassign_device *dev, u32 index)
+{
+	unsigned int nr = guest_vectors(dev, index);
+	int err;
+
+	err = kassign_inject_prepare(dev, nr);
+	if (!err) {
+		dev->irqs.injecting = true;
+		err = vectors_alloc(dev, index, nr);
+	}
+	if (!err)
+		return;
+	dev->irqs.injecting = false;
+	kassign_scratch_unmap(dev->guest, &dev->irqs.scratch);
+	dev_warn_ratelimited(&dev->pdev->dev,
+			     "the guest enabled %u interrupt vectors, the host cannot (errno %d)\n",
+			     nr, -err);
+}
+
+static void msix_mask_all(struct kassign_device *dev)
+{
+	unsigned int pos = dev->config.msix;
+
+	if (pos)
+		kassign_msix_set_mask_all(dev,
+					  kassign_config_get16(dev, pos + PCI_MSIX_FLAGS) &
+					  PCI_MSIX_FLAGS_MASKALL);
+}
+
+/**
+ * kassign_irq_follow - act on what the guest wrote to its MSI or MSI-X registers
+ * @dev: the device
+ */
+void kassign_irq_follow(struct kassign_device *dev)
+{
+	struct kassign_irqs *irqs = &dev->irqs;
+	int want = -1;
+
+	msi_message(dev);
+	msix_mask_all(dev);
+	if (irqs->index >= 0 && !irqs->injecting)
+		return;
+	if (guest_enabled(dev, KASSIGN_IRQ_MSIX))
+		want = KASSIGN_IRQ_MSIX;
+	else if (guest_enabled(dev, KASSIGN_IRQ_MSI))
+		want = KASSIGN_IRQ_MSI;
+	if (want == irqs->index &&
+	    (want < 0 || guest_vectors(dev, want) == irqs->nr))
+		return;
+	kassign_irq_off(dev);
+	if (want >= 0)
+		inject_enable(dev, want);
+}
+
+int kassign_irq_inject_on(struct kassign_device *dev, u32 index)
+{
+	if (!kassign_irq_count(dev, index))
+		return -EINVAL;
+	if (dev->irqs.index == (int)index && !dev->irqs.injecting)
+		return -EBUSY;
+	dev->irqs.inject |= BIT(index);
+	kassign_irq_follow(dev);
+	return 0;
+}
+
+void kassign_irq_disable(struct kassign_device *dev, u32 index)
+{
+	dev->irqs.inject &= ~BIT(index);
+	if (dev->irqs.index == (int)index)
+		kassign_irq_off(dev);
+}
+
+/* As if the device had raised them */
+int kassign_irq_loopback(struct kassign_device *dev, u32 index, u32 start,
+			 u32 count)
+{
+	struct kassign_irqs *irqs = &dev->irqs;
+	u32 i;
+
+	if (irqs->index != (int)index || !count || start >= irqs->nr ||
+	    count > irqs->nr - start)
+		return -EINVAL;
+	for (i = start; i < start + count; i++) {
+		if (irqs->injecting)
+			irq_wake_thread(irqs->vec[i].irq, &irqs->vec[i]);
+		else
+			signal_vector(&irqs->vec[i]);
+	}
+	return 0;
+}
+
+void kassign_irq_totals(struct kassign_device *dev, u64 *irqs, u64 *failed)
+{
+	unsigned int i;
+
+	*irqs = dev->irqs.irqs;
+	*failed = dev->irqs.failed;
+	for (i = 0; i < dev->irqs.nr; i++) {
+		*irqs += READ_ONCE(dev->irqs.vec[i].count);
+		*failed += READ_ONCE(dev->irqs.vec[i].failed);
+	}
+}
