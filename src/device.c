@@ -24,7 +24,7 @@ static void device_free(struct kref *ref)
 {
 	struct kassign_device *dev = container_of(ref, struct kassign_device, ref);
 
-	iput(dev->inode);
+	kassign_inode_put(dev->inode);
 	pci_dev_put(dev->pdev);
 	kfree(dev);
 }

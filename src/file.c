@@ -17,6 +17,7 @@
 #define KASSIGN_FS_MAGIC	0x6b617367	/* "kasg" */
 
 static struct vfsmount *kassign_mnt;
+static int kassign_mnt_count;
 
 static int kassign_fs_context(struct fs_context *fc)
 {
@@ -30,20 +31,33 @@ static struct file_system_type kassign_fs_type = {
 	.kill_sb	 = kill_anon_super,
 };
 
-int kassign_fs_init(void)
-{
-	kassign_mnt = kern_mount(&kassign_fs_type);
-	return PTR_ERR_OR_ZERO(kassign_mnt);
-}
-
-void kassign_fs_exit(void)
-{
-	kern_unmount(kassign_mnt);
-}
-
+/**
+ * kassign_inode_new - an inode of its own
+ *
+ * The file system is mounted, and holds the module, only while there are
+ * inodes. Given back with kassign_inode_put().
+ */
 struct inode *kassign_inode_new(void)
 {
-	return alloc_anon_inode(kassign_mnt->mnt_sb);
+	struct inode *inode;
+	int err;
+
+	err = simple_pin_fs(&kassign_fs_type, &kassign_mnt, &kassign_mnt_count);
+	if (err)
+		return ERR_PTR(err);
+	inode = alloc_anon_inode(kassign_mnt->mnt_sb);
+	if (IS_ERR(inode))
+		simple_release_fs(&kassign_mnt, &kassign_mnt_count);
+	return inode;
+}
+
+/* Files made on the inode keep it, and the file system, on their own. */
+void kassign_inode_put(struct inode *inode)
+{
+	if (!inode)
+		return;
+	iput(inode);
+	simple_release_fs(&kassign_mnt, &kassign_mnt_count);
 }
 
 /**

@@ -325,9 +325,8 @@ void kassign_vmslot_del(struct kassign_guest *guest,
 
 /* ---- file.c: files of our own pseudo file system ---- */
 
-int kassign_fs_init(void);
-void kassign_fs_exit(void);
 struct inode *kassign_inode_new(void);
+void kassign_inode_put(struct inode *inode);
 struct file *kassign_file_new(struct inode *inode, const char *name, int flags,
 			      const struct file_operations *fops, void *priv);
 

@@ -46,12 +46,9 @@ static int __init kassign_init(void)
 	kassign_wq = alloc_workqueue(KASSIGN_NAME, WQ_UNBOUND, 0);
 	if (!kassign_wq)
 		return -ENOMEM;
-	err = kassign_fs_init();
-	if (err)
-		goto err_wq;
 	err = pci_register_driver(&kassign_pci_driver);
 	if (err)
-		goto err_fs;
+		goto err_wq;
 	err = kassign_netlink_init();
 	if (err)
 		goto err_pci;
@@ -64,8 +61,6 @@ err_netlink:
 	kassign_netlink_exit();
 err_pci:
 	pci_unregister_driver(&kassign_pci_driver);
-err_fs:
-	kassign_fs_exit();
 err_wq:
 	destroy_workqueue(kassign_wq);
 	return err;
@@ -79,7 +74,6 @@ static void __exit kassign_exit(void)
 	pci_unregister_driver(&kassign_pci_driver);
 	/* Death work and delayed fputs of guests may still be finishing. */
 	flush_workqueue(kassign_wq);
-	kassign_fs_exit();
 	destroy_workqueue(kassign_wq);
 }
 

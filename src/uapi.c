@@ -52,8 +52,6 @@ static long run_op(const struct ioctl_op *op, void *obj, void __user *uarg)
 	u32 argsz;
 	long ret;
 
-	if (in_compat_syscall())
-		return -EOPNOTSUPP;
 	if (get_user(argsz, (u32 __user *)uarg))
 		return -EFAULT;
 	if (argsz < op->size || argsz > PAGE_SIZE)

@@ -148,7 +148,7 @@ static struct file *scratch_file(void *kaddr)
 		return ERR_CAST(inode);
 	file = kassign_file_new(inode, "[kassign-scratch]", O_RDONLY,
 				&scratch_fops, kaddr);
-	iput(inode);
+	kassign_inode_put(inode);
 	return file;
 }
 
