@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The keeper's life: its start, the agent it parents, and the wait for the end
+ * of the attachment.
+ *
+ * The agent alone holds the device fd. However it ends, the kernel releases the
+ * device before waitpid() here returns; then the host gets it back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../agent/agent.h"
+#include "keeper.h"
+
+/* ---- the agent process ---- */
+
+/* Fixed numbers in the agent, so that its arguments need not tell them */
+enum { AGENT_DEV_FD = 3, AGENT_GUEST_FD, AGENT_LISTEN_FD, AGENT_KEEPER_FD };
+
+static void exec_agent(const struct keeper *k, int keeper_end)
+{
+	int from[] = { k->dev_fd, k->guest_fd, k->listen_fd, keeper_end };
+	char *argv[] = { (char *)"kassign-agent", (char *)k->state.dev.name,
+			 (char *)(k->irq && !strcmp(k->irq, "irqfd") ?
+				  "irqfd" : "inject"), NULL };
+	int i;
+
+	/* Out of the way of the fixed numbers first */
+	for (i = 0; i < 4; i++)
+		from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 16);
+	for (i = 0; i < 4; i++)
+		dup2(from[i], AGENT_DEV_FD + i);
+	close_range(AGENT_KEEPER_FD + 1, ~0U, 0);
+	execv("/proc/self/exe", argv);
+	_exit(AGENT_FAILED);
+}
+
+int agent_start(struct keeper *k, struct problem *p)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return problem(p, EXIT_FAILED, NULL, "socketpair: %s",
+			       strerror(errno));
+	pid = fork();
+	if (pid == 0)
+		exec_agent(k, pair[1]);
+	close(pair[1]);
+	k->agent_fd = pair[0];
+	if (pid < 0)
+		return problem(p, EXIT_FAILED, NULL, "fork: %s", strerror(errno));
+	k->state.agent = pid;
+	k->state.agent_start = proc_start(pid);
+	/* From here the device lives and dies with the agent. */
+	close(k->dev_fd);
+	close(k->guest_fd);
+	close(k->listen_fd);
+	k->dev_fd = k->guest_fd = k->listen_fd = -1;
+	return state_write(&k->state, p);
+}
+
+/* Our own child, not yet waited for, so the pid cannot be somebody else's. */
+void agent_end(struct keeper *k)
+{
+	struct pollfd pfd = { .fd = k->agent_fd };
+
+	if (k->state.agent <= 0)
+		return;
+	if (k->agent_fd >= 0)
+		shutdown(k->agent_fd, SHUT_WR);
+	/* It hangs up as the last thing it does. */
+	if (poll(&pfd, 1, 5000) == 0)
+		kill(k->state.agent, SIGKILL);
+	waitpid(k->state.agent, NULL, 0);
+	if (k->agent_fd >= 0)
+		close(k->agent_fd);
+	k->agent_fd = -1;
+	k->state.agent = 0;
+}
+
+int agent_main(int argc, char **argv)
+{
+	struct kassign_agent agent = {
+		.dev_fd = AGENT_DEV_FD,
+		.guest_fd = AGENT_GUEST_FD,
+		.listen_fd = AGENT_LISTEN_FD,
+		.keeper_fd = AGENT_KEEPER_FD,
+	};
+
+	agent.inject = argc > 2 && !strcmp(argv[2], "inject");
+	prctl(PR_SET_NAME, "kassign-agent");
+	return kassign_agent_run(&agent);
+}
+
+/* ---- after the attach ---- */
+
+static void give_back(struct keeper *k)
+{
+	struct problem p;
+
+	agent_end(k);
+	if (host_give_back(&k->state, &p)) {
+		report_problem(k->report, &p);
+		return;		/* the state stays, for recover */
+	}
+	state_remove(k->state.dev.name);
+}
+
+/* The VMM lost its server but may live: take the dead device from the guest. */
+static void unplug_dead(struct keeper *k)
+{
+	struct problem p;
+	struct qmp *qmp;
+	char id[NAME_LEN];
+
+	if (!guest_alive(k->state.guest.pid, k->state.guest.start))
+		return;
+	state_device_id(&k->state, id);
+	qmp = qmp_open(k->state.guest.qmp, &p);
+	if (qmp && vmm_has_device(qmp, id))
+		vmm_unplug(qmp, id, 10000, &p);
+	qmp_close(qmp);
+}
+
+static int unplug(struct keeper *k, int timeout, struct problem *p)
+{
+	struct qmp *qmp = qmp_open(k->state.guest.qmp, p);
+	char id[NAME_LEN];
+	int err;
+
+	if (!qmp)
+		return -1;
+	state_device_id(&k->state, id);
+	err = vmm_unplug(qmp, id, timeout * 1000, p);
+	qmp_close(qmp);
+	return err;
+}
+
+/* One "detach TIMEOUT FORCE" request. True when the device is the host's. */
+static bool serve_detach(struct keeper *k, int sock)
+{
+	int timeout = 30, force = 0;
+	double start = now_ms();
+	struct problem p = { 0 };
+	char line[64];
+	ssize_t n = recv(sock, line, sizeof(line) - 1, 0);
+
+	if (n <= 0)
+		return false;
+	line[n] = '\0';
+	if (sscanf(line, "detach %d %d", &timeout, &force) != 2)
+		return false;
+	k->report = sock;
+	if (unplug(k, timeout, &p) && !force) {
+		report_problem(sock, &p);
+		return false;
+	}
+	report_step(sock, p.text[0] ? "Taking it without the guest's consent" :
+				      "Unplugging from the guest",
+		    now_ms() - start);
+	start = now_ms();
+	agent_end(k);
+	report_step(sock, "Releasing the device", now_ms() - start);
+	start = now_ms();
+	give_back(k);
+	report_step(sock, "Back to the host's driver", now_ms() - start);
+	if (p.text[0])
+		unplug_dead(k);
+	return true;
+}
+
+static void accept_detach(struct keeper *k, bool *ended)
+{
+	int sock = accept4(k->ctl_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (sock < 0)
+		return;
+	*ended = serve_detach(k, sock);
+	if (*ended)
+		report_done(sock, "is back on the host");
+	k->report = -1;
+	close(sock);
+}
+
+/* False once the agent has hung up */
+static bool read_agent(struct keeper *k)
+{
+	char buf[256];
+	ssize_t n = recv(k->agent_fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+int keeper_watch(struct keeper *k)
+{
+	bool ended = false;
+
+	while (!ended) {
+		struct pollfd fds[2] = {
+			{ .fd = k->agent_fd, .events = POLLIN },
+			{ .fd = k->ctl_fd, .events = POLLIN },
+		};
+
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (fds[1].revents)
+			accept_detach(k, &ended);
+		else if (fds[0].revents && !read_agent(k)) {
+			give_back(k);
+			unplug_dead(k);
+			ended = true;
+		}
+	}
+	return EXIT_OK;
+}
+
+/* ---- start ---- */
+
+static int ctl_socket(const struct keeper *k)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	state_path(k->state.dev.name, ".ctl", addr.sun_path);
+	unlink(addr.sun_path);
+	if (fd < 0 || fchmod(fd, 0600) ||
+	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 4))
+		return -1;
+	return fd;
+}
+
+static void detach_from_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	setsid();
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	if (null > 2)
+		close(null);
+	if (chdir("/"))
+		return;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	prctl(PR_SET_NAME, "kassign-keeper");
+}
+
+static int keeper_main(const struct request *req, int lock, int report)
+{
+	struct keeper k = {
+		.irq = req->opt->irq,
+		.timeout = req->opt->no_wait ? 0 : req->opt->timeout,
+		.report = report, .lock = lock, .guest_fd = -1, .dev_fd = -1,
+		.listen_fd = -1, .agent_fd = -1, .ctl_fd = -1,
+	};
+	int code;
+
+	detach_from_terminal();
+	k.state.dev = req->dev;
+	k.state.link = req->link;
+	k.state.guest = req->guest;
+	copy_str(k.state.port, sizeof(k.state.port), req->port);
+	code = keeper_attach(&k);
+	if (code != EXIT_OK)
+		return code;
+	k.ctl_fd = ctl_socket(&k);
+	report_done(report, "attached");
+	close(report);
+	k.report = -1;
+	return keeper_watch(&k);
+}
+
+int keeper_start(const struct request *req, int lock, struct problem *p)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return problem(p, EXIT_FAILED, NULL, "socketpair: %s",
+			       strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		return problem(p, EXIT_FAILED, NULL, "fork: %s", strerror(errno));
+	if (pid == 0) {
+		close(pair[0]);
+		_exit(keeper_main(req, lock, pair[1]));
+	}
+	close(pair[1]);
+	return pair[0];
+}

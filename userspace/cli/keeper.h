@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The keeper: the process that has a device in its care from the moment an
+ * attach starts until the host has it back.
+ */
+#ifndef KASSIGN_KEEPER_H
+#define KASSIGN_KEEPER_H
+
+#include "cli.h"
+
+/**
+ * struct keeper - its world
+ * @state:	what is written to /run/kassign
+ * @force_irq:	--irq as given
+ * @timeout:	seconds to wait for the guest to enable the device, 0: do not
+ * @report:	to the command that started the attach, or asked for a detach
+ * @guest_fd:	kassign guest fd while attaching
+ * @dev_fd:	kassign device fd while attaching; afterwards the agent's alone
+ * @listen_fd:	the agent's socket for the VMM
+ * @agent_fd:	the keeper's end of the socket to the agent
+ * @ctl_fd:	where detach requests come
+ * @plugged:	the VMM has the device
+ */
+struct keeper {
+	struct state state;
+	const char *irq;
+	int timeout;
+	int report;
+	int lock;
+	int guest_fd;
+	int dev_fd;
+	int listen_fd;
+	int agent_fd;
+	int ctl_fd;
+	bool plugged;
+};
+
+/* ---- attach.steps ---- */
+
+/* Runs the steps; on failure all is undone and the problem reported. */
+int keeper_attach(struct keeper *k);
+/* Has the command gone, or been interrupted? */
+bool keeper_cancelled(const struct keeper *k);
+
+/* ---- agent process ---- */
+
+int agent_start(struct keeper *k, struct problem *p);
+/* Ends it, waits; the kernel has released the device when this returns. */
+void agent_end(struct keeper *k);
+
+/* ---- after the attach ---- */
+
+/* Until the device is back on the host; exit code of the keeper. */
+int keeper_watch(struct keeper *k);
+
+#endif /* KASSIGN_KEEPER_H */

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A QMP client: one command at a time, events kept for who waits for them.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+#define GREETING_MS	3000
+#define REPLY_MS	30000
+
+struct qmp {
+	int fd;
+	struct json_tokener *tok;
+	char buf[4096];
+	size_t have;		/* bytes in buf not parsed yet */
+	struct json_object *events;
+	char name[NAME_LEN];	/* of the event returned last */
+};
+
+void qmp_close(struct qmp *qmp)
+{
+	if (!qmp)
+		return;
+	close(qmp->fd);
+	json_tokener_free(qmp->tok);
+	json_object_put(qmp->events);
+	free(qmp);
+}
+
+/* Feeds what is buffered to the parser; an object when one is complete. */
+static struct json_object *parse_some(struct qmp *qmp, bool *broken)
+{
+	struct json_object *o;
+	size_t used;
+
+	o = json_tokener_parse_ex(qmp->tok, qmp->buf, qmp->have);
+	*broken = !o && json_tokener_get_error(qmp->tok) != json_tokener_continue;
+	used = json_tokener_get_parse_end(qmp->tok);
+	if (used > qmp->have)
+		used = qmp->have;
+	memmove(qmp->buf, qmp->buf + used, qmp->have - used);
+	qmp->have -= used;
+	return o;
+}
+
+/* Next message within @ms, or NULL: errno ETIMEDOUT, EPIPE or EPROTO */
+static struct json_object *read_message(struct qmp *qmp, double deadline)
+{
+	struct pollfd pfd = { .fd = qmp->fd, .events = POLLIN };
+	struct json_object *o;
+	bool broken;
+	ssize_t n;
+
+	for (;;) {
+		if (qmp->have) {
+			o = parse_some(qmp, &broken);
+			if (o)
+				return o;
+			if (broken) {
+				errno = EPROTO;
+				return NULL;
+			}
+		}
+		n = deadline - now_ms();
+		if (n < 0)
+			n = 0;
+		if (poll(&pfd, 1, n) == 0) {
+			errno = ETIMEDOUT;
+			return NULL;
+		}
+		n = read(qmp->fd, qmp->buf + qmp->have,
+			 sizeof(qmp->buf) - qmp->have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = EPIPE;
+			return NULL;
+		}
+		qmp->have += n;
+	}
+}
+
+static const char *get_string(struct json_object *o, const char *key)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(o, key, &value) ?
+	       json_object_get_string(value) : NULL;
+}
+
+static int send_text(struct qmp *qmp, const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left) {
+		ssize_t n = send(qmp->fd, text, left, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		text += n;
+		left -= n;
+	}
+	return 0;
+}
+
+static int send_command(struct qmp *qmp, const char *command,
+			struct json_object *args)
+{
+	struct json_object *o = json_object_new_object();
+	int ret;
+
+	json_object_object_add(o, "execute", json_object_new_string(command));
+	if (args)
+		json_object_object_add(o, "arguments", args);
+	ret = send_text(qmp, json_object_to_json_string(o));
+	json_object_put(o);
+	return ret;
+}
+
+static int lost(struct problem *p, const char *command)
+{
+	if (errno == ETIMEDOUT)
+		return problem(p, EXIT_FAILED, "the VMM may be stopped or busy",
+			       "QEMU does not answer %s", command);
+	return problem(p, EXIT_FAILED, NULL, "QEMU hung up during %s: %s",
+		       command, strerror(errno));
+}
+
+/* The "return" of a reply, or NULL and its error as a problem */
+static struct json_object *unwrap(struct json_object *reply,
+				  const char *command, struct problem *p)
+{
+	struct json_object *value = NULL, *err;
+	const char *desc = NULL;
+
+	if (json_object_object_get_ex(reply, "return", &value)) {
+		json_object_get(value);
+	} else {
+		if (json_object_object_get_ex(reply, "error", &err))
+			desc = get_string(err, "desc");
+		problem(p, EXIT_FAILED, NULL, "QEMU refused %s: %s", command,
+			desc ? desc : "no reason given");
+	}
+	json_object_put(reply);
+	return value;
+}
+
+struct json_object *qmp_call(struct qmp *qmp, const char *command,
+			     struct json_object *args, struct problem *p)
+{
+	double deadline = now_ms() + REPLY_MS;
+	struct json_object *o;
+
+	if (send_command(qmp, command, args)) {
+		lost(p, command);
+		return NULL;
+	}
+	for (;;) {
+		o = read_message(qmp, deadline);
+		if (!o) {
+			lost(p, command);
+			return NULL;
+		}
+		if (!get_string(o, "event"))
+			return unwrap(o, command, p);
+		json_object_array_add(qmp->events, o);
+	}
+}
+
+/* Takes the first kept event about @device out of the queue. */
+static const char *kept_event(struct qmp *qmp, const char *device)
+{
+	size_t i, nr = json_object_array_length(qmp->events);
+
+	for (i = 0; i < nr; i++) {
+		struct json_object *o = json_object_array_get_idx(qmp->events, i);
+		struct json_object *data;
+		const char *id = NULL;
+
+		if (json_object_object_get_ex(o, "data", &data))
+			id = get_string(data, "device");
+		if (!id || strcmp(id, device))
+			continue;
+		copy_str(qmp->name, sizeof(qmp->name), get_string(o, "event"));
+		json_object_array_del_idx(qmp->events, i, 1);
+		return qmp->name;
+	}
+	return NULL;
+}
+
+const char *qmp_wait_device(struct qmp *qmp, const char *device, int ms)
+{
+	double deadline = now_ms() + ms;
+	struct json_object *o;
+	const char *name;
+
+	while (!(name = kept_event(qmp, device))) {
+		o = read_message(qmp, deadline);
+		if (!o)
+			return NULL;
+		if (get_string(o, "event"))
+			json_object_array_add(qmp->events, o);
+		else
+			json_object_put(o);
+	}
+	return name;
+}
+
+static int greet(struct qmp *qmp, struct problem *p)
+{
+	struct json_object *o = read_message(qmp, now_ms() + GREETING_MS);
+
+	if (!o)
+		return problem(p, EXIT_REFUSED,
+			       "give QEMU a second -qmp socket, or end what uses this one",
+			       "QEMU's QMP socket does not answer; another program may be using it");
+	json_object_put(o);
+	o = qmp_call(qmp, "qmp_capabilities", NULL, p);
+	if (!o)
+		return -1;
+	json_object_put(o);
+	return 0;
+}
+
+/* On a connected socket, which it takes over */
+struct qmp *qmp_attach_fd(int fd, struct problem *p)
+{
+	struct qmp *qmp = calloc(1, sizeof(*qmp));
+
+	qmp->fd = fd;
+	qmp->tok = json_tokener_new();
+	qmp->events = json_object_new_array();
+	if (greet(qmp, p)) {
+		qmp_close(qmp);
+		return NULL;
+	}
+	return qmp;
+}
+
+struct qmp *qmp_open(const char *path, struct problem *p)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	copy_str(addr.sun_path, sizeof(addr.sun_path), path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		problem(p, EXIT_REFUSED, NULL,
+			"cannot reach QEMU's QMP socket %s: %s", path,
+			strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	return qmp_attach_fd(fd, p);
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kassign recover: finishes what a killed keeper left. Every command that
+ * changes something does it first.
+ */
+#include <dirent.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* All readable states; an array for free() */
+int states_read(struct state **states)
+{
+	DIR *dir = opendir(RUN_DIR);
+	struct state *grown;
+	struct dirent *e;
+	char bdf[KASSIGN_BDF_LEN], *dot;
+	int nr = 0;
+
+	*states = NULL;
+	while (dir && (e = readdir(dir))) {
+		dot = strstr(e->d_name, ".json");
+		if (!dot || dot[5] || dot - e->d_name >= (int)sizeof(bdf))
+			continue;
+		snprintf(bdf, sizeof(bdf), "%.*s", (int)(dot - e->d_name),
+			 e->d_name);
+		grown = realloc(*states, (nr + 1) * sizeof(**states));
+		if (!grown)
+			break;
+		*states = grown;
+		nr += !state_read(bdf, &grown[nr]);
+	}
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+/* An agent ends by itself when its keeper goes; this one is stuck. */
+static void end_agent(const struct state *state)
+{
+	struct timespec ts = { .tv_nsec = 20 * 1000 * 1000 };
+	int i;
+
+	for (i = 0; i < 500; i++) {
+		if (!guest_alive(state->agent, state->agent_start))
+			return;
+		if (i == 100)
+			kill(state->agent, SIGKILL);
+		nanosleep(&ts, NULL);
+	}
+}
+
+static void unplug(const struct state *state)
+{
+	struct problem p;
+	struct qmp *qmp;
+	char id[NAME_LEN];
+
+	if (!guest_alive(state->guest.pid, state->guest.start))
+		return;
+	state_device_id(state, id);
+	qmp = qmp_open(state->guest.qmp, &p);
+	if (qmp && vmm_has_device(qmp, id))
+		vmm_unplug(qmp, id, 5000, &p);
+	qmp_close(qmp);
+}
+
+static int recover_one(const struct state *state, bool quiet)
+{
+	struct problem p;
+
+	end_agent(state);
+	unplug(state);
+	if (host_give_back(state, &p)) {
+		problem_print(&p, false);
+		return EXIT_FAILED;
+	}
+	state_remove(state->dev.name);
+	if (!quiet)
+		printf("%s is back on the host.\n", state->dev.name);
+	return EXIT_OK;
+}
+
+int recover(const char *bdf, bool quiet)
+{
+	struct state *states;
+	int nr = states_read(&states), i, code = EXIT_OK, lock;
+
+	for (i = 0; i < nr; i++) {
+		if ((bdf && strcmp(bdf, states[i].dev.name)) ||
+		    guest_alive(states[i].keeper, states[i].keeper_start))
+			continue;
+		lock = state_lock(states[i].dev.name);
+		if (lock < 0)
+			continue;	/* somebody is at it */
+		if (recover_one(&states[i], quiet))
+			code = EXIT_FAILED;
+		close(lock);
+	}
+	free(states);
+	return code;
+}
+
+int cmd_recover(int argc, char **argv, struct options *opt)
+{
+	struct problem p;
+
+	(void)argc;
+	(void)argv;
+	if (geteuid()) {
+		problem(&p, EXIT_NOT_ROOT, "try it with sudo",
+			"devices can only be given back by root");
+		problem_print(&p, opt->json);
+		return p.code;
+	}
+	return recover(NULL, opt->json);
+}

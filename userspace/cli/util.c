@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Small things everybody needs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+int problem(struct problem *p, int code, const char *cure, const char *fmt, ...)
+{
+	va_list args;
+
+	p->code = code;
+	va_start(args, fmt);
+	vsnprintf(p->text, sizeof(p->text), fmt, args);
+	va_end(args);
+	copy_str(p->cure, sizeof(p->cure), cure ? cure : "");
+	return -1;
+}
+
+void problem_print(const struct problem *p, bool json)
+{
+	struct json_object *o;
+
+	if (!json) {
+		fprintf(stderr, "kassign: %s\n", p->text);
+		if (p->cure[0])
+			fprintf(stderr, "  %s\n", p->cure);
+		return;
+	}
+	o = json_object_new_object();
+	json_object_object_add(o, "error", json_object_new_string(p->text));
+	json_object_object_add(o, "cure", json_object_new_string(p->cure));
+	json_object_object_add(o, "exit", json_object_new_int(p->code));
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+void copy_str(char *to, size_t len, const char *from)
+{
+	snprintf(to, len, "%s", from);
+}
+
+int read_text(const char *path, char *buf, size_t len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	buf[0] = '\0';
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, len - 1);
+	close(fd);
+	if (n < 0)
+		return -EIO;
+	buf[n] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	return 0;
+}
+
+int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+double now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1e3 + ts.tv_nsec / 1e6;
+}
