@@ -118,7 +118,8 @@ void kassign_bars_revive(struct kassign_device *dev)
 
 /* ---- trapped accesses ---- */
 
-static void mmio_read(void __iomem *addr, void *buf, size_t len)
+/* @wide: 8 bytes in one piece, which ports cannot */
+static void mmio_read(void __iomem *addr, void *buf, size_t len, bool wide)
 {
 	switch (len) {
 	case 1:
@@ -131,13 +132,18 @@ static void mmio_read(void __iomem *addr, void *buf, size_t len)
 		*(u32 *)buf = ioread32(addr);
 		break;
 	case 8:
+		if (wide) {
+			*(u64 *)buf = readq(addr);
+			break;
+		}
 		((u32 *)buf)[0] = ioread32(addr);
 		((u32 *)buf)[1] = ioread32(addr + 4);
 		break;
 	}
 }
 
-static void mmio_write(void __iomem *addr, const void *buf, size_t len)
+static void mmio_write(void __iomem *addr, const void *buf, size_t len,
+		       bool wide)
 {
 	switch (len) {
 	case 1:
@@ -150,6 +156,10 @@ static void mmio_write(void __iomem *addr, const void *buf, size_t len)
 		iowrite32(*(u32 *)buf, addr);
 		break;
 	case 8:
+		if (wide) {
+			writeq(*(u64 *)buf, addr);
+			break;
+		}
 		iowrite32(((u32 *)buf)[0], addr);
 		iowrite32(((u32 *)buf)[1], addr + 4);
 		break;
@@ -169,6 +179,7 @@ int kassign_bar_access(struct kassign_device *dev, unsigned int index, u64 off,
 		       void *buf, size_t len, bool write)
 {
 	struct kassign_bar *bar = &dev->bar[index];
+	bool wide = bar->flags & IORESOURCE_MEM;
 
 	if (len > 8 || !is_power_of_2(len) || off % len)
 		return -EINVAL;
@@ -178,9 +189,9 @@ int kassign_bar_access(struct kassign_device *dev, unsigned int index, u64 off,
 	if (kassign_msix_hit(dev, index, off, len))
 		kassign_msix_access(dev, index, off, buf, len, write);
 	else if (write)
-		mmio_write(bar->vaddr + off, buf, len);
+		mmio_write(bar->vaddr + off, buf, len, wide);
 	else
-		mmio_read(bar->vaddr + off, buf, len);
+		mmio_read(bar->vaddr + off, buf, len, wide);
 	return 0;
 }
 

@@ -53,6 +53,14 @@ static void print_result(const struct request *req)
 	       guest_label(&req->guest), req->dev.name);
 }
 
+/* A progress bar only where it can be drawn over itself */
+static bool can_draw(const struct options *opt)
+{
+	const char *term = getenv("TERM");
+
+	return !opt->json && isatty(2) && term && strcmp(term, "dumb");
+}
+
 static int start_attach(struct request *req)
 {
 	const struct options *opt = req->opt;
@@ -72,7 +80,7 @@ static int start_attach(struct request *req)
 	close(lock);
 	if (sock < 0)
 		return fail(&p, opt);
-	code = keeper_follow(sock, opt->json, !opt->json && isatty(2));
+	code = keeper_follow(sock, opt->json, can_draw(opt));
 	if (code == EXIT_OK && !opt->json)
 		print_result(req);
 	return code;

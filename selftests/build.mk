@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The test programs. OUT is where everything goes, TOOLS where the library is.
+OUT ?= build/tests
+TOOLS ?= build/tools
+CFLAGS ?= -O2 -g
+
+FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra $(WERROR) -Iinclude/uapi \
+	 -Iuserspace/lib -Iselftests/vmm -Iuserspace/agent -Iuserspace/cli \
+	 -DGUEST_BIN='"$(OUT)/guest.bin"' \
+	 $(shell pkg-config --cflags libnl-3.0 json-c)
+LIBS := $(TOOLS)/libkassign.a $(shell pkg-config --libs libnl-3.0 libnl-genl-3.0) -lpthread
+GUEST_FLAGS := -std=gnu11 -O1 -Wall -Wextra $(WERROR) -ffreestanding -fno-pie \
+	-no-pie -nostdlib -static -mno-red-zone -mgeneral-regs-only \
+	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables
+
+vmm-src := $(wildcard selftests/vmm/tap.c selftests/vmm/vmm.c selftests/vmm/host.c)
+vmm-obj := $(vmm-src:%.c=$(OUT)/%.o)
+tests := $(patsubst selftests/%.c,%,$(wildcard selftests/t_*.c))
+units := $(patsubst selftests/unit/%.c,%,$(wildcard selftests/unit/test_*.c))
+
+all: $(tests:%=$(OUT)/%) $(units:%=$(OUT)/%)
+
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -MMD -c -o $@ $<
+
+$(OUT)/guest.bin: selftests/vmm/guest.c selftests/vmm/mbox.h selftests/vmm/guest.lds
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_FLAGS) -Wl,-T,selftests/vmm/guest.lds -Wl,--build-id=none \
+		-Wl,-z,noexecstack -Wl,--oformat=binary -o $@ $<
+
+$(OUT)/selftests/vmm/vmm.o: $(OUT)/guest.bin
+
+$(OUT)/t_%: $(OUT)/selftests/t_%.o $(vmm-obj) $(TOOLS)/libkassign.a
+	$(CC) -o $@ $(filter %.o,$^) $(LIBS)
+
+# Unit tests take what they test from the tools' objects.
+$(OUT)/test_vfu: unit-obj := userspace/agent/vfu_device.o userspace/agent/vfu_msg.o
+$(OUT)/test_qmp: unit-obj := userspace/cli/qmp.o userspace/cli/vmm.o userspace/cli/util.o
+$(OUT)/test_guestfind: unit-obj := userspace/cli/guestfind.o userspace/cli/util.o
+$(OUT)/test_state: unit-obj := userspace/cli/state.o userspace/cli/util.o
+$(OUT)/test_%: $(OUT)/selftests/unit/test_%.o
+	$(CC) -o $@ $< $(unit-obj:%=$(TOOLS)/%) $(UNIT_LDFLAGS) $(LIBS) \
+		$(shell pkg-config --libs cmocka json-c)
+
+-include $(vmm-obj:.o=.d) $(tests:%=$(OUT)/selftests/%.d)
+.SECONDARY:
+.PHONY: all

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Config space: the guest sees its own, the host's is safe.
+ */
+#include <fcntl.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "tap.h"
+
+/* The hardware's config space, as the host sees it */
+static void hw_config(const char *bdf, unsigned char buf[256])
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
+	fd = open(path, O_RDONLY);
+	ASSERT_EQ(read(fd, buf, 256), 256);
+	close(fd);
+}
+
+TEST(identity_is_the_devices)
+{
+	struct rig rig;
+
+	rig_start(&rig, EDU, VMM_ANON);
+	ASSERT_EQ(config_read(rig.dev, PCI_VENDOR_ID, 2), 0x1234);
+	ASSERT_EQ(config_read(rig.dev, PCI_DEVICE_ID, 2), 0x11e8);
+	ASSERT_EQ(config_read(rig.dev, PCI_VENDOR_ID, 4), 0x11e81234);
+	ASSERT_EQ(config_read(rig.dev, PCI_DEVICE_ID + 1, 1), 0x11);
+	ASSERT_EQ(config_read(rig.dev, PCI_INTERRUPT_PIN, 1), 0);
+	rig_end(&rig);
+}
+
+TEST(bars_start_unset_and_tell_their_size)
+{
+	struct rig rig;
+
+	rig_start(&rig, EDU, VMM_ANON);
+	ASSERT_EQ(config_read(rig.dev, PCI_BASE_ADDRESS_0, 4), 0);
+	config_write(rig.dev, PCI_BASE_ADDRESS_0, 4, ~0);
+	ASSERT_EQ(config_read(rig.dev, PCI_BASE_ADDRESS_0, 4), 0xfff00000);
+	config_write(rig.dev, PCI_BASE_ADDRESS_1, 4, ~0);
+	ASSERT_EQ(config_read(rig.dev, PCI_BASE_ADDRESS_1, 4), 0);
+	config_write(rig.dev, PCI_BASE_ADDRESS_0 + 3, 1, 0xe0);
+	ASSERT_EQ(config_read(rig.dev, PCI_BASE_ADDRESS_0, 4), 0xe0f00000);
+	rig_end(&rig);
+}
+
+TEST(bar_types_are_kept)
+{
+	struct rig rig;
+
+	rig_start(&rig, IGB, VMM_ANON);
+	config_write(rig.dev, PCI_BASE_ADDRESS_2, 4, ~0);
+	ASSERT_EQ(config_read(rig.dev, PCI_BASE_ADDRESS_2, 4) & 3, 1);
+	ASSERT_EQ(config_read(rig.dev, PCI_COMMAND, 2), 0);
+	rig_end(&rig);
+	host_rebind(IGB);
+}
+
+/* Ids of all capabilities, as bits; fails if the list does not end. */
+static uint64_t walk_caps(int dev)
+{
+	unsigned int pos = config_read(dev, PCI_CAPABILITY_LIST, 1), ttl = 48;
+	uint64_t found = 0;
+
+	while (pos) {
+		ASSERT(pos >= 0x40 && pos <= 0xfc && !(pos & 3) && ttl--);
+		found |= 1ULL << config_read(dev, pos, 1);
+		pos = config_read(dev, pos + 1, 1);
+	}
+	return found;
+}
+
+TEST(known_capabilities_are_shown_others_hidden)
+{
+	struct rig rig;
+	uint64_t caps;
+	uint32_t pos, head, ttl = 64;
+
+	rig_start(&rig, IGB, VMM_ANON);
+	caps = walk_caps(rig.dev);
+	ASSERT_EQ(caps, 1ULL << PCI_CAP_ID_PM | 1ULL << PCI_CAP_ID_MSI |
+			1ULL << PCI_CAP_ID_MSIX | 1ULL << PCI_CAP_ID_EXP);
+	for (pos = 0x100; pos && ttl--; pos = head >> 20) {
+		head = config_read(rig.dev, pos, 4);
+		ASSERT((head & 0xffff) != PCI_EXT_CAP_ID_SRIOV);
+		ASSERT((head & 0xffff) != PCI_EXT_CAP_ID_ATS);
+	}
+	ASSERT_EQ(pos, 0);
+	rig_end(&rig);
+	host_rebind(IGB);
+}
+
+TEST(msix_table_is_virtual)
+{
+	struct kassign_region_info info;
+	struct rig rig;
+	uint32_t value = 0x12345678, ctrl;
+
+	rig_start(&rig, IGB, VMM_ANON);
+	ASSERT_EQ(kassign_device_get_region(rig.dev, 3, &info), 0);
+	ASSERT_EQ(kassign_region_read(rig.dev, 3, 12, &ctrl, 4), 0);
+	ASSERT_EQ(ctrl, 1);
+	ASSERT_EQ(kassign_region_write(rig.dev, 3, 8, &value, 4), 0);
+	value = 0;
+	ASSERT_EQ(kassign_region_read(rig.dev, 3, 8, &value, 4), 0);
+	ASSERT_EQ(value, 0x12345678);
+	value = ~0;
+	ASSERT_EQ(kassign_region_write(rig.dev, 3, 12, &value, 4), 0);
+	ASSERT_EQ(kassign_region_read(rig.dev, 3, 12, &value, 4), 0);
+	ASSERT_EQ(value, 1);
+	ASSERT_EQ(kassign_device_reset(rig.dev), 0);
+	ASSERT_EQ(kassign_region_read(rig.dev, 3, 8, &value, 4), 0);
+	ASSERT_EQ(value, 0);
+	rig_end(&rig);
+	host_rebind(IGB);
+}
+
+/* Random writes of the guest; what of the host's must not have changed */
+static void fuzz(const char *bdf, unsigned int seed)
+{
+	unsigned char before[256], after[256], buf[4];
+	struct rig rig;
+	int i, j, len;
+
+	rig_start(&rig, bdf, VMM_ANON);
+	config_write(rig.dev, PCI_COMMAND, 2, 0);
+	hw_config(bdf, before);
+	srandom(seed);
+	for (i = 0; i < 3000; i++) {
+		len = 1 + random() % 4;
+		for (j = 0; j < len; j++)
+			buf[j] = random();
+		kassign_region_write(rig.dev, KASSIGN_REGION_CONFIG,
+				     random() % (256 - 4), buf, len);
+		kassign_region_read(rig.dev, KASSIGN_REGION_CONFIG,
+				    random() % 4096, buf, len);
+	}
+	walk_caps(rig.dev);
+	config_write(rig.dev, PCI_COMMAND, 2, 0);
+	hw_config(bdf, after);
+	/* Bus master is the one bit of the host's that a guest may turn. */
+	before[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
+	after[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
+	before[PCI_STATUS] = after[PCI_STATUS];
+	before[PCI_STATUS + 1] = after[PCI_STATUS + 1];
+	for (i = 0; i < 64; i++)
+		if (before[i] != after[i])
+			TAP_FAIL("byte 0x%x: 0x%x became 0x%x (seed %u)", i,
+				 before[i], after[i], seed);
+	rig_end(&rig);
+}
+
+TEST(random_writes_leave_the_host_alone)
+{
+	fuzz(EDU, 1);
+	fuzz(IGB, 2);
+	host_rebind(IGB);
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interrupts: both ways into the guest.
+ */
+#include <linux/pci_regs.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "tap.h"
+
+#define VECTOR 0x41
+
+/* What the guest would write to its MSI capability */
+static void program_msi(struct rig *rig, uint8_t vector, bool enable)
+{
+	struct kassign_device_info info;
+	unsigned int pos;
+
+	ASSERT_EQ(kassign_device_get_info(rig->dev, &info), 0);
+	pos = info.msi_cap;
+	ASSERT(pos);
+	ASSERT(config_read(rig->dev, pos + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_64BIT);
+	config_write(rig->dev, pos + PCI_MSI_ADDRESS_LO, 4, 0xfee00000);
+	config_write(rig->dev, pos + PCI_MSI_ADDRESS_HI, 4, 0);
+	config_write(rig->dev, pos + PCI_MSI_DATA_64, 2, vector);
+	config_write(rig->dev, pos + PCI_MSI_FLAGS, 2,
+		     enable ? PCI_MSI_FLAGS_ENABLE : 0);
+}
+
+static void raise_irq(struct rig *rig)
+{
+	edu_write(rig->dev, EDU_IRQ_RAISE, 1);
+	edu_write(rig->dev, EDU_IRQ_ACK, 1);
+}
+
+static struct kassign_device_status status(struct rig *rig)
+{
+	struct kassign_device_status st;
+
+	ASSERT_EQ(kassign_device_get_status(rig->dev, &st), 0);
+	return st;
+}
+
+static int start_irqfd(struct rig *rig)
+{
+	int32_t fd = eventfd(0, EFD_NONBLOCK);
+
+	rig_start(rig, EDU, VMM_ANON);
+	edu_enable(rig, BAR0_GPA);
+	vmm_irqfd(&rig->vmm, fd, 24, 0xfee00000, VECTOR);
+	ASSERT_EQ(kassign_irq_eventfds(rig->dev, KASSIGN_IRQ_MSI, 0, 1, &fd), 0);
+	return fd;
+}
+
+static void start_inject(struct rig *rig)
+{
+	rig_start(rig, EDU, VMM_ANON);
+	edu_enable(rig, BAR0_GPA);
+	ASSERT_EQ(kassign_irq_inject(rig->dev, KASSIGN_IRQ_MSI), 0);
+	program_msi(rig, VECTOR, true);
+}
+
+/* @n interrupts of the device, one after the other; each must arrive. */
+static void count_irqs(struct rig *rig, int n)
+{
+	uint64_t before = rig->vmm.mbox->irqs[VECTOR];
+	uint64_t counted = status(rig).irqs;
+	int i;
+
+	for (i = 1; i <= n; i++) {
+		raise_irq(rig);
+		ASSERT(vmm_wait_irqs(&rig->vmm, VECTOR, before + i));
+	}
+	ASSERT_EQ(rig->vmm.mbox->irqs[VECTOR], before + n);
+	ASSERT_EQ(status(rig).irqs, counted + n);
+	ASSERT_EQ(status(rig).irqs_failed, 0);
+}
+
+TEST(msi_by_irqfd_reaches_the_guest)
+{
+	struct rig rig;
+
+	start_irqfd(&rig);
+	count_irqs(&rig, 200);
+	ASSERT_EQ(status(&rig).irq_index, KASSIGN_IRQ_MSI);
+	rig_end(&rig);
+}
+
+TEST(msi_by_injection_reaches_the_guest)
+{
+	struct rig rig;
+
+	start_inject(&rig);
+	count_irqs(&rig, 200);
+	ASSERT(status(&rig).flags & KASSIGN_STATUS_INJECT);
+	rig_end(&rig);
+}
+
+TEST(injection_follows_a_changed_vector)
+{
+	struct rig rig;
+
+	start_inject(&rig);
+	count_irqs(&rig, 1);
+	program_msi(&rig, VECTOR + 1, true);
+	raise_irq(&rig);
+	ASSERT(vmm_wait_irqs(&rig.vmm, VECTOR + 1, 1));
+	ASSERT_EQ(rig.vmm.mbox->irqs[VECTOR], 1);
+	rig_end(&rig);
+}
+
+static void expect_silence(struct rig *rig)
+{
+	uint64_t before = rig->vmm.mbox->irqs[VECTOR];
+
+	raise_irq(rig);
+	usleep(100000);
+	ASSERT_EQ(rig->vmm.mbox->irqs[VECTOR], before);
+}
+
+TEST(a_guest_that_disables_msi_gets_none)
+{
+	struct rig rig;
+
+	start_inject(&rig);
+	count_irqs(&rig, 1);
+	program_msi(&rig, VECTOR, false);
+	expect_silence(&rig);
+	program_msi(&rig, VECTOR, true);
+	count_irqs(&rig, 1);
+	rig_end(&rig);
+}
+
+TEST(disable_ends_either_way)
+{
+	struct rig rig;
+
+	start_irqfd(&rig);
+	ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_MSI), 0);
+	expect_silence(&rig);
+	ASSERT_EQ(kassign_irq_inject(rig.dev, KASSIGN_IRQ_MSI), 0);
+	program_msi(&rig, VECTOR, true);
+	count_irqs(&rig, 1);
+	ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_MSI), 0);
+	expect_silence(&rig);
+	rig_end(&rig);
+}
+
+TEST(the_two_ways_exclude_each_other)
+{
+	struct rig rig;
+	int32_t fd = eventfd(0, 0);
+
+	start_inject(&rig);
+	ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, 0, 1, &fd),
+		  -EBUSY);
+	count_irqs(&rig, 1);
+	rig_end(&rig);
+}
+
+TEST(loopback_delivers_without_the_device)
+{
+	struct rig rig;
+
+	start_irqfd(&rig);
+	ASSERT_EQ(kassign_irq_loopback(rig.dev, KASSIGN_IRQ_MSI, 0, 1), 0);
+	ASSERT(vmm_wait_irqs(&rig.vmm, VECTOR, 1));
+	ASSERT_EQ(kassign_irq_loopback(rig.dev, KASSIGN_IRQ_MSI, 1, 1), -EINVAL);
+	rig_end(&rig);
+	start_inject(&rig);
+	ASSERT_EQ(kassign_irq_loopback(rig.dev, KASSIGN_IRQ_MSI, 0, 1), 0);
+	ASSERT(vmm_wait_irqs(&rig.vmm, VECTOR, 1));
+	rig_end(&rig);
+}
+
+TEST(an_interrupt_waits_for_its_eventfd)
+{
+	struct rig rig;
+	int32_t none = -1, fd;
+
+	fd = start_irqfd(&rig);
+	ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, 0, 1, &none), 0);
+	expect_silence(&rig);
+	ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, 0, 1, &fd), 0);
+	ASSERT(vmm_wait_irqs(&rig.vmm, VECTOR, 1));
+	rig_end(&rig);
+}
+
+TEST(wrong_arguments_are_refused)
+{
+	struct kassign_irq_info info;
+	struct rig rig;
+	int32_t bad = 1, closed = 999, fds[40] = { 0 };
+
+	rig_start(&rig, EDU, VMM_ANON);
+	ASSERT_EQ(kassign_device_get_irq(rig.dev, KASSIGN_IRQ_MSI, &info), 0);
+	ASSERT_EQ(info.count, 1);
+	ASSERT_EQ(kassign_device_get_irq(rig.dev, KASSIGN_IRQ_MSIX, &info), 0);
+	ASSERT_EQ(info.count, 0);
+	ASSERT_EQ(kassign_device_get_irq(rig.dev, 3, &info), -EINVAL);
+	ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, 0, 1, &bad),
+		  -EINVAL);
+	ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, 0, 1, &closed),
+		  -EBADF);
+	ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, 0, 40, fds),
+		  -EINVAL);
+	ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, ~0U, 1, fds),
+		  -EINVAL);
+	ASSERT_EQ(kassign_irq_inject(rig.dev, KASSIGN_IRQ_MSIX), -EINVAL);
+	ASSERT_EQ(kassign_irq_inject(rig.dev, KASSIGN_IRQ_INTX), -EINVAL);
+	rig_end(&rig);
+}

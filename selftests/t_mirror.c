@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The mirror follows the guest's memslots, in one domain for all devices.
+ */
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "tap.h"
+
+#define HIGH_GPA (5ULL << 30)
+#define HIGH_SIZE (8ULL << 20)
+
+static struct kassign_guest_status status(struct rig *rig)
+{
+	struct kassign_guest_status st;
+
+	ASSERT_EQ(kassign_guest_get_status(rig->guest, &st), 0);
+	return st;
+}
+
+/* Does a DMA write to @gpa arrive? */
+static bool reaches(struct rig *rig, uint64_t gpa, volatile unsigned char *hva)
+{
+	unsigned char *src = vmm_ptr(&rig->vmm, 0x400000);
+
+	memset(src, 0x5a, 16);
+	*hva = 0;
+	edu_dma(rig->dev, 0x400000, 16, false);
+	edu_dma(rig->dev, gpa, 16, true);
+	return *hva == 0x5a;
+}
+
+static void start(struct rig *rig)
+{
+	rig_start(rig, EDU, VMM_ANON);
+	edu_enable(rig, BAR0_GPA);
+}
+
+TEST(counters_tell_what_is_mapped)
+{
+	struct rig rig;
+
+	start(&rig);
+	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE);
+	ASSERT_EQ(status(&rig).devices, 1);
+	ASSERT_EQ(status(&rig).domains, 1);
+	ASSERT_EQ(status(&rig).bar_slots, 1);
+	ASSERT_EQ(status(&rig).todo_bytes, 0);
+	close(rig.dev);
+	ASSERT_EQ(status(&rig).mapped_bytes, 0);
+	ASSERT_EQ(status(&rig).domains, 0);
+	rig.dev = -1;
+	rig_end(&rig);
+}
+
+TEST(new_memory_is_mapped_when_sync_returns)
+{
+	struct rig rig;
+	void *hva;
+
+	start(&rig);
+	hva = vmm_add_slot(&rig.vmm, HIGH_GPA, HIGH_SIZE, 0, VMM_ANON);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	ASSERT(reaches(&rig, HIGH_GPA + HIGH_SIZE - 16,
+		       (unsigned char *)hva + HIGH_SIZE - 16));
+	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE + HIGH_SIZE);
+	rig_end(&rig);
+}
+
+static bool within_a_second(struct rig *rig, uint64_t mapped)
+{
+	int i;
+
+	for (i = 0; i < 100 && status(rig).mapped_bytes != mapped; i++)
+		usleep(10000);
+	return status(rig).mapped_bytes == mapped;
+}
+
+TEST(without_a_sync_it_follows_by_itself)
+{
+	struct rig rig;
+	void *hva;
+
+	start(&rig);
+	hva = vmm_add_slot(&rig.vmm, HIGH_GPA, HIGH_SIZE, 0, VMM_ANON);
+	ASSERT(within_a_second(&rig, VMM_LOW_SIZE + HIGH_SIZE));
+	ASSERT(reaches(&rig, HIGH_GPA, hva));
+	vmm_del_slot(&rig.vmm, HIGH_GPA);
+	ASSERT(within_a_second(&rig, VMM_LOW_SIZE));
+	ASSERT(!reaches(&rig, HIGH_GPA, hva));
+	rig_end(&rig);
+}
+
+TEST(removed_memory_is_unmapped_at_once_on_demand)
+{
+	long pins = host_pins();
+	struct rig rig;
+	void *hva;
+
+	start(&rig);
+	hva = vmm_add_slot(&rig.vmm, HIGH_GPA, HIGH_SIZE, 0, VMM_ANON);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	vmm_del_slot(&rig.vmm, HIGH_GPA);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
+	ASSERT_EQ(host_pins() - pins, (long)(VMM_LOW_SIZE / 4096));
+	ASSERT(!reaches(&rig, HIGH_GPA, hva));
+	rig_end(&rig);
+	host_expect_pins(pins);
+}
+
+TEST(other_memory_at_the_same_place_replaces_the_old)
+{
+	struct rig rig;
+	void *before, *after;
+
+	start(&rig);
+	before = vmm_add_slot(&rig.vmm, HIGH_GPA, HIGH_SIZE, 0, VMM_ANON);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	vmm_del_slot(&rig.vmm, HIGH_GPA);
+	after = vmm_add_slot(&rig.vmm, HIGH_GPA, HIGH_SIZE, 0, VMM_ANON);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	ASSERT(reaches(&rig, HIGH_GPA, after));
+	ASSERT(!reaches(&rig, HIGH_GPA, before));
+	rig_end(&rig);
+}
+
+/* As firmware does: a hole is cut into memory, at no huge page's boundary. */
+TEST(a_split_slot_keeps_its_neighbours)
+{
+	struct rig rig;
+	uint64_t hole = HIGH_GPA + 0x2a0000, hole_end = hole + 0x20000;
+	struct kvm_userspace_memory_region r = { .slot = 1 };
+	unsigned char *hva;
+
+	start(&rig);
+	hva = vmm_add_slot(&rig.vmm, HIGH_GPA, HIGH_SIZE, 0, VMM_ANON);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	r.guest_phys_addr = HIGH_GPA;
+	ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
+	r.userspace_addr = (uintptr_t)hva;
+	r.memory_size = hole - HIGH_GPA;
+	ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
+	r.slot = 2;
+	r.guest_phys_addr = hole_end;
+	r.userspace_addr = (uintptr_t)hva + (hole_end - HIGH_GPA);
+	r.memory_size = HIGH_GPA + HIGH_SIZE - hole_end;
+	ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
+	ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
+	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE + HIGH_SIZE - 0x20000);
+	ASSERT(reaches(&rig, hole - 16, hva + (hole - 16 - HIGH_GPA)));
+	ASSERT(reaches(&rig, hole_end, hva + (hole_end - HIGH_GPA)));
+	ASSERT(!reaches(&rig, hole, hva + (hole - HIGH_GPA)));
+	ASSERT(!reaches(&rig, hole_end - 16, hva + (hole_end - 16 - HIGH_GPA)));
+	rig_end(&rig);
+}
+
+TEST(a_burst_of_removing_and_adding_changes_nothing)
+{
+	struct kvm_userspace_memory_region gone = { .slot = 1,
+						    .guest_phys_addr = HIGH_GPA };
+	struct kvm_userspace_memory_region back = gone;
+	struct rig rig;
+	uint64_t syncs;
+	void *hva;
+	int i;
+
+	start(&rig);
+	hva = vmm_add_slot(&rig.vmm, HIGH_GPA, HIGH_SIZE, 0, VMM_ANON);
+	back.memory_size = HIGH_SIZE;
+	back.userspace_addr = (uintptr_t)hva;
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	usleep(200000);
+	syncs = status(&rig).syncs;
+	for (i = 0; i < 50; i++) {
+		ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &gone));
+		ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+		ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &back));
+		ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	}
+	usleep(200000);
+	ASSERT_EQ(status(&rig).syncs, syncs);
+	ASSERT(reaches(&rig, HIGH_GPA, hva));
+	rig_end(&rig);
+}
+
+TEST(memory_of_the_msi_window_is_left_out)
+{
+	struct rig rig;
+
+	start(&rig);
+	vmm_add_slot(&rig.vmm, 0xfee00000 - (1 << 20), 2 << 20, 0, VMM_ANON);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE + (1 << 20));
+	ASSERT_EQ(status(&rig).skipped_bytes, 1 << 20);
+	rig_end(&rig);
+}
+
+TEST(memory_that_is_not_there_is_refused_and_told)
+{
+	struct kvm_userspace_memory_region r = {
+		.slot = 5, .guest_phys_addr = HIGH_GPA, .memory_size = 1 << 20,
+	};
+	long pins = host_pins();
+	struct rig rig;
+	void *p;
+
+	host_bind(EDU);
+	vmm_start(&rig.vmm, VMM_ANON);
+	p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	r.userspace_addr = (uintptr_t)p;
+	ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
+	munmap(p, 1 << 20);
+	rig.guest = rig_guest(&rig);
+	rig.dev = rig_assign(rig.guest, EDU);
+	ASSERT_EQ(rig.dev, -EFAULT);
+	host_expect_state(EDU, KASSIGN_DEV_FREE);
+	ASSERT_EQ(host_pins(), pins);
+	rig_end(&rig);
+}
+
+static uint64_t domain_of(const char *bdf)
+{
+	struct kassign_device_entry *entries;
+	int nr = kassign_list_devices(&entries), i;
+	char name[KASSIGN_BDF_LEN];
+	uint64_t domain = 0;
+
+	for (i = 0; i < nr; i++)
+		if (!strcmp(kassign_bdf_str(&entries[i].bdf, name), bdf))
+			domain = entries[i].domain;
+	free(entries);
+	return domain;
+}
+
+TEST(a_second_device_shares_the_domain)
+{
+	long pins = host_pins();
+	struct rig rig;
+	int second;
+
+	start(&rig);
+	host_bind(IGB);
+	second = rig_assign(rig.guest, IGB);
+	ASSERT(second >= 0);
+	ASSERT_EQ(status(&rig).devices, 2);
+	ASSERT_EQ(status(&rig).domains, 1);
+	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE);
+	ASSERT_EQ(host_pins() - pins, (long)(VMM_LOW_SIZE / 4096));
+	ASSERT(domain_of(EDU));
+	ASSERT_EQ(domain_of(EDU), domain_of(IGB));
+	close(second);
+	ASSERT(reaches(&rig, 0x500000, vmm_ptr(&rig.vmm, 0x500000)));
+	rig_end(&rig);
+	host_rebind(IGB);
+	host_expect_pins(pins);
+}
+
+TEST(two_guests_have_two_domains)
+{
+	struct rig one, two;
+
+	start(&one);
+	rig_start(&two, IGB, VMM_ANON);
+	ASSERT(domain_of(EDU) != domain_of(IGB));
+	rig_end(&two);
+	rig_end(&one);
+	host_rebind(IGB);
+}

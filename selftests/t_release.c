@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * However it ends, the device is free, nothing is pinned, and it can be assigned
+ * again.
+ */
+#include <linux/pci_regs.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "tap.h"
+
+/* A VM with a working device: slots, interrupts and pins are all there. */
+static void start_busy(struct rig *rig)
+{
+	rig_start(rig, EDU, VMM_ANON);
+	edu_enable(rig, BAR0_GPA);
+	ASSERT_EQ(kassign_irq_inject(rig->dev, KASSIGN_IRQ_MSI), 0);
+	ASSERT_EQ(vmm_read(&rig->vmm, BAR0_GPA, 1), EDU_ID_VALUE);
+}
+
+static void expect_clean(long pins)
+{
+	struct rig rig;
+
+	host_expect_state(EDU, KASSIGN_DEV_FREE);
+	host_expect_pins(pins);
+	rig_start(&rig, EDU, VMM_ANON);
+	ASSERT_EQ(edu_read(rig.dev, EDU_ID), EDU_ID_VALUE);
+	rig_end(&rig);
+	host_expect_pins(pins);
+}
+
+TEST(descriptors_close_in_any_order)
+{
+	static const int orders[6][3] = {
+		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
+		{ 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
+	};
+	long pins = host_pins();
+	struct rig rig;
+	int i, j;
+
+	for (i = 0; i < 6; i++) {
+		start_busy(&rig);
+		for (j = 0; j < 3; j++) {
+			if (orders[i][j] == 0)
+				close(rig.dev);
+			else if (orders[i][j] == 1)
+				close(rig.guest);
+			else
+				vmm_end(&rig.vmm);
+		}
+		close(rig.ctl);
+	}
+	expect_clean(pins);
+}
+
+/* Runs @fn in a child that then dies by @sig, or exits when 0 */
+static void in_child(void (*fn)(struct rig *rig), int sig)
+{
+	struct rig rig;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		fn(&rig);
+		if (sig)
+			kill(getpid(), sig);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	ASSERT(sig ? WIFSIGNALED(status) : WIFEXITED(status) && !WEXITSTATUS(status));
+}
+
+TEST(a_vmm_that_exits)
+{
+	long pins = host_pins();
+
+	in_child(start_busy, 0);
+	expect_clean(pins);
+}
+
+TEST(a_vmm_that_is_killed)
+{
+	long pins = host_pins();
+	int i;
+
+	for (i = 0; i < 5; i++)
+		in_child(start_busy, SIGKILL);
+	expect_clean(pins);
+}
+
+static void send_fd(int sock, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { "x", 1 };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&mh);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	ASSERT_EQ(sendmsg(sock, &mh, 0), 1);
+}
+
+static int recv_fd(int sock)
+{
+	char control[CMSG_SPACE(sizeof(int))], c;
+	struct iovec iov = { &c, 1 };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof(control) };
+	int fd;
+
+	ASSERT_EQ(recvmsg(sock, &mh, 0), 1);
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&mh)), sizeof(int));
+	return fd;
+}
+
+/* The device fd is held elsewhere, as by an agent, when the VMM dies. */
+TEST(a_vmm_that_dies_while_another_holds_the_device)
+{
+	struct kassign_device_status st;
+	struct kassign_guest_status gs;
+	long pins = host_pins();
+	struct rig rig;
+	int pair[2], dev, guest;
+	pid_t pid;
+
+	ASSERT_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	pid = fork();
+	if (pid == 0) {
+		start_busy(&rig);
+		send_fd(pair[1], rig.dev);
+		send_fd(pair[1], rig.guest);
+		pause();
+	}
+	dev = recv_fd(pair[0]);
+	guest = recv_fd(pair[0]);
+	ASSERT_EQ(kassign_device_get_status(dev, &st), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	host_expect_state(EDU, KASSIGN_DEV_FREE);
+	host_expect_pins(pins);
+	ASSERT_EQ(kassign_device_get_status(dev, &st), -ENODEV);
+	ASSERT_EQ(kassign_guest_sync(guest, 0, NULL), 0);
+	ASSERT_EQ(kassign_guest_get_status(guest, &gs), 0);
+	ASSERT_EQ(gs.mapped_bytes, 0);
+	ASSERT_EQ(rig_assign(guest, EDU), -ESRCH);
+	expect_clean(pins);
+	/* The stale fd still does no harm to the device's next life. */
+	close(dev);
+	close(guest);
+	expect_clean(pins);
+}
+
+TEST(unbind_takes_the_device_away)
+{
+	struct kassign_device_status st;
+	long pins = host_pins();
+	struct rig rig;
+
+	start_busy(&rig);
+	host_unbind(EDU);
+	ASSERT_EQ(kassign_device_get_status(rig.dev, &st), -ENODEV);
+	ASSERT_EQ(host_state(EDU), -1);
+	host_expect_pins(pins);
+	rig_end(&rig);
+	host_bind(EDU);
+	expect_clean(pins);
+}
+
+TEST(a_mapped_bar_gives_sigbus_after_release)
+{
+	volatile uint32_t *bar;
+	struct rig rig;
+	int status;
+	pid_t pid;
+
+	start_busy(&rig);
+	bar = mmap(NULL, 4096, PROT_READ, MAP_SHARED, rig.dev, 0);
+	ASSERT(bar != MAP_FAILED);
+	ASSERT_EQ(bar[0], EDU_ID_VALUE);
+	host_unbind(EDU);
+	pid = fork();
+	if (pid == 0) {
+		/* A child does not inherit the mapping; ask in this process. */
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	signal(SIGBUS, SIG_DFL);
+	ASSERT_EQ(madvise((void *)bar, 4096, MADV_POPULATE_READ), -1);
+	munmap((void *)bar, 4096);
+	rig_end(&rig);
+	host_bind(EDU);
+	host_expect_state(EDU, KASSIGN_DEV_FREE);
+}
+
+TEST(a_fork_of_the_vmm_holds_nothing)
+{
+	long pins = host_pins();
+	struct rig rig;
+	pid_t pid;
+
+	start_busy(&rig);
+	pid = fork();
+	if (pid == 0) {
+		close(rig.dev);
+		close(rig.guest);
+		close(rig.ctl);
+		pause();
+	}
+	ASSERT_EQ(vmm_read(&rig.vmm, BAR0_GPA, 1), EDU_ID_VALUE);
+	rig_end(&rig);
+	usleep(200000);
+	host_expect_state(EDU, KASSIGN_DEV_FREE);
+	host_expect_pins(pins);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+TEST(fifty_times_over)
+{
+	long pins = host_pins();
+	struct rig rig;
+	int i;
+
+	vmm_start(&rig.vmm, VMM_ANON);
+	host_bind(EDU);
+	rig.guest = rig_guest(&rig);
+	for (i = 0; i < 50; i++) {
+		rig.dev = rig_assign(rig.guest, EDU);
+		ASSERT(rig.dev >= 0);
+		rig.vmm.nr_mmio = 0;
+		edu_enable(&rig, BAR0_GPA);
+		close(rig.dev);
+	}
+	host_expect_pins(pins);
+	rig.dev = -1;
+	rig_end(&rig);
+	expect_clean(pins);
+}
