@@ -31,6 +31,26 @@ static void print_start(const struct request *req)
 	fflush(stdout);
 }
 
+/* The device of an attachment by BDF, or by the name its interface had */
+static int find_attached(const char *text, struct pci_dev_info *dev,
+			 struct problem *p)
+{
+	struct pci_dev_info known;
+	struct state *states;
+	int nr = states_read(&states), i;
+
+	for (i = 0; i < nr; i++) {
+		if (strcmp(states[i].link.name, text))
+			continue;
+		known = states[i].dev;
+		free(states);
+		*dev = known;
+		return 0;
+	}
+	free(states);
+	return pci_find(text, dev, p);
+}
+
 /* Is the device in that very guest already? */
 static bool already_there(const char *dev_text, const char *guest_text,
 			  struct state *state)
@@ -39,7 +59,7 @@ static bool already_there(const char *dev_text, const char *guest_text,
 	struct guest guest;
 	struct problem p;
 
-	return !pci_find(dev_text, &dev, &p) && !state_read(dev.name, state) &&
+	return !find_attached(dev_text, &dev, &p) && !state_read(dev.name, state) &&
 	       guest_alive(state->keeper, state->keeper_start) &&
 	       !strcmp(state->phase, "attached") &&
 	       !guest_find(guest_text, &guest, &p) &&
@@ -123,26 +143,6 @@ static int ask_keeper(const char *bdf)
 		return -1;
 	}
 	return fd;
-}
-
-/* The device of an attachment by BDF, or by the name its interface had */
-static int find_attached(const char *text, struct pci_dev_info *dev,
-			 struct problem *p)
-{
-	struct pci_dev_info known;
-	struct state *states;
-	int nr = states_read(&states), i;
-
-	for (i = 0; i < nr; i++) {
-		if (strcmp(states[i].link.name, text))
-			continue;
-		known = states[i].dev;
-		free(states);
-		*dev = known;
-		return 0;
-	}
-	free(states);
-	return pci_find(text, dev, p);
 }
 
 int cmd_detach(int argc, char **argv, struct options *opt)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# End-to-end tests inside the virtual host: TAP, guests, the state of the host.
+
+export PATH=/kassign/build/tools:/kassign/selftests/host:$PATH
+export TERM=dumb
+
+program=$(basename "$0")
+nr=0 failed=0
+echo "TAP version 13"
+
+# t DESCRIPTION COMMAND...: one test; its output is shown when it fails
+t() {
+	local text=$1 out code=0
+	shift
+	out=$("$@" 2>&1) || code=$?
+	nr=$((nr + 1))
+	if [ $code = 0 ]; then
+		echo "ok $nr - $program: $text"
+		return
+	fi
+	failed=$((failed + 1))
+	echo "not ok $nr - $program: $text"
+	printf '%s\n' "exit code $code" "$out" | sed 's/^/# /'
+}
+
+done_testing() {
+	echo "1..$nr"
+	[ $failed = 0 ]
+}
+
+# The NIC with the peer 10.0.$1.1, by its MAC: names may change hands
+nic() {
+	local dir
+	for dir in /sys/class/net/*; do
+		grep -qs "52:54:00:00:0$1:02" "$dir/address" && basename "$dir"
+	done
+}
+
+bdf_of() { basename "$(readlink "/sys/class/net/$1/device")"; }
+driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")"; }
+
+host_up() {
+	ip addr replace "10.0.$2.2/24" dev "$1"
+	ip link set "$1" up
+}
+
+# The first packet may be lost while the link comes up.
+ping_peer() {
+	local i
+	for i in 1 2 3 4 5; do
+		ping -q -c 1 -W 2 "10.0.$1.1" && return
+	done
+	ip -br addr
+	return 1
+}
+
+guest_up() {	# GUEST INTERFACE PEER
+	guest exec "$1" "ip addr add 10.0.$3.3/24 dev $2; ip link set $2 up"
+}
+
+guest_ping() {	# GUEST PEER [COUNT]
+	guest exec "$1" "for i in 1 2 3 4 5 6; do
+		ping -q -c ${3:-1} -W 3 10.0.$2.1 && exit 0; done; exit 1"
+}
+
+# Value of one status field
+status() { kassign status "$1" --json | jq -r ".[0].$2"; }
+
+# Waits up to 10 s for a command to succeed.
+eventually() {
+	local i
+	for ((i = 0; i < 100; i++)); do
+		"$@" >/dev/null 2>&1 && return
+		sleep 0.1
+	done
+	"$@"
+}
+
+no_pins() {
+	local a r
+	a=$(awk '/nr_foll_pin_acquired/ { print $2 }' /proc/vmstat)
+	r=$(awk '/nr_foll_pin_released/ { print $2 }' /proc/vmstat)
+	[ "$a" = "$r" ] || { echo "pinned $a, released $r"; return 1; }
+}
+
+# The device is the host's, with its link and address, and works.
+back_on_host() {	# BDF DRIVER PEER
+	eventually has_driver "$1" "$2" || return
+	[ ! -e "/run/kassign/$1.json" ] || eventually test ! -e "/run/kassign/$1.json"
+	eventually no_pins && eventually ping_peer "$3"
+}
+
+has_driver() { [ "$(driver_of "$1")" = "$2" ]; }
+
+module_reload() {
+	eventually rmmod kassign && insmod /kassign/build/7.2/kassign.ko
+}
+
+# refused CODE TEXT COMMAND...: exit code and message as said
+refused() {
+	local code=$1 text=$2 out got=0
+	shift 2
+	out=$("$@" 2>&1) || got=$?
+	printf '%s\n' "$out"
+	[ "$got" = "$code" ] || { echo "exit code $got, not $code"; return 1; }
+	grep -qF -- "$text" <<<"$out" || { echo "no '$text' in it"; return 1; }
+}
