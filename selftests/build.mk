@@ -36,9 +36,12 @@ $(OUT)/t_%: $(OUT)/selftests/t_%.o $(vmm-obj) $(TOOLS)/libkassign.a
 
 # Unit tests take what they test from the tools' objects.
 $(OUT)/test_vfu: unit-obj := userspace/agent/vfu_device.o userspace/agent/vfu_msg.o
+$(OUT)/test_vfu: UNIT_LDFLAGS := $(foreach f,guest_sync device_get_info \
+	device_get_region device_get_irq irq_eventfds irq_disable irq_inject \
+	device_reset region_read region_write,-Wl,--wrap=kassign_$(f))
+$(OUT)/test_bdf: unit-obj :=
 $(OUT)/test_qmp: unit-obj := userspace/cli/qmp.o userspace/cli/vmm.o userspace/cli/util.o
 $(OUT)/test_guestfind: unit-obj := userspace/cli/guestfind.o userspace/cli/util.o
-$(OUT)/test_state: unit-obj := userspace/cli/state.o userspace/cli/util.o
 $(OUT)/test_%: $(OUT)/selftests/unit/test_%.o
 	$(CC) -o $@ $< $(unit-obj:%=$(TOOLS)/%) $(UNIT_LDFLAGS) $(LIBS) \
 		$(shell pkg-config --libs cmocka json-c)

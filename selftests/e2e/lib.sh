@@ -11,16 +11,17 @@ echo "TAP version 13"
 
 # t DESCRIPTION COMMAND...: one test; its output is shown when it fails
 t() {
-	local text=$1 out code=0
+	local text=$1 out code=0 start=${EPOCHREALTIME/./} took
 	shift
 	out=$("$@" 2>&1) || code=$?
 	nr=$((nr + 1))
+	took=$(((${EPOCHREALTIME/./} - start) / 1000))
 	if [ $code = 0 ]; then
-		echo "ok $nr - $program: $text"
+		echo "ok $nr - $program: $text ($took ms)"
 		return
 	fi
 	failed=$((failed + 1))
-	echo "not ok $nr - $program: $text"
+	echo "not ok $nr - $program: $text ($took ms)"
 	printf '%s\n' "exit code $code" "$out" | sed 's/^/# /'
 }
 
@@ -48,20 +49,23 @@ host_up() {
 # The first packet may be lost while the link comes up.
 ping_peer() {
 	local i
-	for i in 1 2 3 4 5; do
-		ping -q -c 1 -W 2 "10.0.$1.1" && return
+	for i in 1 2 3 4 5 6 7 8; do
+		ping -q -c 1 -W 1 "10.0.$1.1" && return
 	done
 	ip -br addr
 	return 1
 }
 
+# The guest's driver has the device a moment before it has the interface.
 guest_up() {	# GUEST INTERFACE PEER
-	guest exec "$1" "ip addr add 10.0.$3.3/24 dev $2; ip link set $2 up"
+	guest exec "$1" "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		[ -e /sys/class/net/$2 ] && break; usleep 100000; done;
+		ip addr add 10.0.$3.3/24 dev $2; ip link set $2 up"
 }
 
 guest_ping() {	# GUEST PEER [COUNT]
-	guest exec "$1" "for i in 1 2 3 4 5 6; do
-		ping -q -c ${3:-1} -W 3 10.0.$2.1 && exit 0; done; exit 1"
+	guest exec "$1" "for i in 1 2 3 4 5 6 7 8; do
+		ping -q -i 0.2 -c ${3:-1} -W 1 10.0.$2.1 && exit 0; done; exit 1"
 }
 
 # Value of one status field

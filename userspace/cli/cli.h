@@ -202,8 +202,11 @@ int check_all(const char *dev, const char *guest, struct request *req,
 
 /* Forks the keeper; the socket it reports on, or -1. @lock goes to it. */
 int keeper_start(const struct request *req, int lock, struct problem *p);
-/* Shows what a keeper reports until it is done; exit code. */
-int keeper_follow(int sock, bool json, bool terminal);
+/*
+ * Shows what a keeper reports until it is done; exit code. @commit: an attach,
+ * which counts only once it is known here.
+ */
+int keeper_follow(int sock, bool json, bool terminal, bool commit);
 /* Gives back what a dead keeper left; @bdf NULL: everything */
 int recover(const char *bdf, bool quiet);
 int agent_main(int argc, char **argv);

@@ -100,7 +100,7 @@ static int start_attach(struct request *req)
 	close(lock);
 	if (sock < 0)
 		return fail(&p, opt);
-	code = keeper_follow(sock, opt->json, can_draw(opt));
+	code = keeper_follow(sock, opt->json, can_draw(opt), true);
 	if (code == EXIT_OK && !opt->json)
 		print_result(req);
 	return code;
@@ -180,7 +180,7 @@ int cmd_detach(int argc, char **argv, struct options *opt)
 		problem(&p, EXIT_FAILED, NULL, "the keeper hung up");
 		return fail(&p, opt);
 	}
-	code = keeper_follow(sock, opt->json, false);
+	code = keeper_follow(sock, opt->json, false, false);
 	if (code == EXIT_OK && !opt->json)
 		printf("%s is back on the host%s%s.\n", dev.name,
 		       state.link.name[0] ? " as " : "", state.link.name);

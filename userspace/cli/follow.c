@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -80,7 +81,7 @@ static int one_line(const char *line, bool json, bool terminal)
 	return code;
 }
 
-int keeper_follow(int sock, bool json, bool terminal)
+int keeper_follow(int sock, bool json, bool terminal, bool commit)
 {
 	FILE *in = fdopen(sock, "r");
 	size_t size = 0;
@@ -91,6 +92,9 @@ int keeper_follow(int sock, bool json, bool terminal)
 		line[strcspn(line, "\n")] = '\0';
 		code = one_line(line, json, terminal);
 	}
+	/* See do_commit() of the keeper. */
+	if (code == EXIT_OK && commit && send(sock, "k", 1, MSG_NOSIGNAL) != 1)
+		code = -1;
 	free(line);
 	if (in)
 		fclose(in);

@@ -273,11 +273,10 @@ static int keeper_main(const struct request *req, int lock, int report)
 	k.state.link = req->link;
 	k.state.guest = req->guest;
 	copy_str(k.state.port, sizeof(k.state.port), req->port);
+	k.ctl_fd = ctl_socket(&k);
 	code = keeper_attach(&k);
 	if (code != EXIT_OK)
 		return code;
-	k.ctl_fd = ctl_socket(&k);
-	report_done(report, "attached");
 	close(report);
 	k.report = -1;
 	return keeper_watch(&k);

@@ -259,8 +259,10 @@ static int do_plug(struct keeper *k, struct problem *p)
 	qmp_close(qmp);
 	close(lock);
 	k->plugged = !err;
+	if (err)
+		return err;
 	copy_str(k->state.phase, NAME_LEN, "attached");
-	return err ? err : state_write(&k->state, p);
+	return state_write(&k->state, p);
 }
 
 static void undo_plug(struct keeper *k)
@@ -316,6 +318,22 @@ static int do_wait(struct keeper *k, struct problem *p)
 	return 0;
 }
 
+/*
+ * The command says that it has seen the result. One that was killed or
+ * interrupted at the last moment has not, and then all is undone: an attach
+ * either says that it is done, or is not.
+ */
+static int do_commit(struct keeper *k, struct problem *p)
+{
+	struct pollfd pfd = { .fd = k->report, .events = POLLIN };
+	char c;
+
+	report_done(k->report, "attached");
+	if (poll(&pfd, 1, 5000) == 1 && recv(k->report, &c, 1, 0) == 1)
+		return 0;
+	return problem(p, EXIT_FAILED, NULL, "interrupted");
+}
+
 /* ---- the sequence ---- */
 
 static const struct step {
@@ -331,6 +349,7 @@ static const struct step {
 	{ "Starting the agent", do_socket, undo_socket },
 	{ "Hot-plugging into the guest", do_plug, undo_plug },
 	{ "Guest enables the device", do_wait, NULL },
+	{ NULL, do_commit, NULL },
 };
 #define NR_STEPS (sizeof(steps) / sizeof(steps[0]))
 
