@@ -68,7 +68,7 @@ static int check_module(struct checker *c, struct problem *p)
 
 static int check_device(struct checker *c, struct problem *p)
 {
-	if (pci_find(c->dev_text, &c->req->dev, p))
+	if (device_find(c->dev_text, &c->req->dev, p))
 		return -1;
 	c->have_dev = true;
 	if ((c->req->dev.class >> 16) == 0x06)

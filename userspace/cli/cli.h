@@ -207,6 +207,7 @@ int keeper_start(const struct request *req, int lock, struct problem *p);
  * which counts only once it is known here.
  */
 int keeper_follow(int sock, bool json, bool terminal, bool commit);
+int device_find(const char *text, struct pci_dev_info *dev, struct problem *p);
 /* Gives back what a dead keeper left; @bdf NULL: everything */
 int recover(const char *bdf, bool quiet);
 int agent_main(int argc, char **argv);

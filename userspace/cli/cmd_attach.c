@@ -31,26 +31,6 @@ static void print_start(const struct request *req)
 	fflush(stdout);
 }
 
-/* The device of an attachment by BDF, or by the name its interface had */
-static int find_attached(const char *text, struct pci_dev_info *dev,
-			 struct problem *p)
-{
-	struct pci_dev_info known;
-	struct state *states;
-	int nr = states_read(&states), i;
-
-	for (i = 0; i < nr; i++) {
-		if (strcmp(states[i].link.name, text))
-			continue;
-		known = states[i].dev;
-		free(states);
-		*dev = known;
-		return 0;
-	}
-	free(states);
-	return pci_find(text, dev, p);
-}
-
 /* Is the device in that very guest already? */
 static bool already_there(const char *dev_text, const char *guest_text,
 			  struct state *state)
@@ -59,7 +39,7 @@ static bool already_there(const char *dev_text, const char *guest_text,
 	struct guest guest;
 	struct problem p;
 
-	return !find_attached(dev_text, &dev, &p) && !state_read(dev.name, state) &&
+	return !device_find(dev_text, &dev, &p) && !state_read(dev.name, state) &&
 	       guest_alive(state->keeper, state->keeper_start) &&
 	       !strcmp(state->phase, "attached") &&
 	       !guest_find(guest_text, &guest, &p) &&
@@ -162,7 +142,7 @@ int cmd_detach(int argc, char **argv, struct options *opt)
 			"devices can only be taken back by root");
 		return fail(&p, opt);
 	}
-	if (find_attached(argv[0], &dev, &p))
+	if (device_find(argv[0], &dev, &p))
 		return fail(&p, opt);
 	recover(dev.name, true);
 	if (state_read(dev.name, &state)) {

@@ -224,16 +224,11 @@ static void print_status(struct json_object *rows)
 static bool wanted(const struct kassign_device_entry *d, const char *text)
 {
 	struct pci_dev_info dev;
-	struct state state;
 	struct problem p;
 	char bdf[KASSIGN_BDF_LEN];
 
-	if (!text)
-		return true;
-	kassign_bdf_str(&d->bdf, bdf);
-	if (!state_read(bdf, &state) && !strcmp(state.link.name, text))
-		return true;
-	return !pci_find(text, &dev, &p) && !strcmp(dev.name, bdf);
+	return !text || (!device_find(text, &dev, &p) &&
+			 !strcmp(dev.name, kassign_bdf_str(&d->bdf, bdf)));
 }
 
 int cmd_status(int argc, char **argv, struct options *opt)

@@ -39,6 +39,20 @@ int states_read(struct state **states)
 	return nr;
 }
 
+/* As pci_find(), and also by the interface name it had before it was assigned */
+int device_find(const char *text, struct pci_dev_info *dev, struct problem *p)
+{
+	char bdf[KASSIGN_BDF_LEN] = "";
+	struct state *states;
+	int nr = states_read(&states), i;
+
+	for (i = 0; i < nr; i++)
+		if (!strcmp(states[i].link.name, text))
+			copy_str(bdf, sizeof(bdf), states[i].dev.name);
+	free(states);
+	return pci_find(bdf[0] ? bdf : text, dev, p);
+}
+
 /* An agent ends by itself when its keeper goes; this one is stuck. */
 static void end_agent(const struct state *state)
 {
