@@ -48,9 +48,6 @@ demo:
 check:
 	@selftests/check
 
-lint:
-	@selftests/lint
-
 vhost-root:
 	@$(VHOST) root
 
@@ -58,4 +55,4 @@ clean:
 	rm -rf build
 
 .PHONY: all module module_install tools install install-tools install-dkms \
-	demo check lint vhost-root clean
+	demo check vhost-root clean
