@@ -255,3 +255,15 @@ TEST(anybody_can_list_devices)
 	ASSERT_OK(setuid(65534));
 	ASSERT_EQ(host_state(EDU), KASSIGN_DEV_ASSIGNED);
 }
+
+TEST(a_guest_fd_alone_assigns_nothing)
+{
+	struct rig rig;
+
+	host_bind(EDU);
+	vmm_start(&rig.vmm, VMM_ANON);
+	rig.guest = rig_guest(&rig);
+	ASSERT_OK(setuid(65534));
+	ASSERT_EQ(rig_assign(rig.guest, EDU), -EPERM);
+	ASSERT_EQ(host_state(EDU), KASSIGN_DEV_FREE);
+}

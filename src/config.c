@@ -9,7 +9,6 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 
-
 #include "kassign.h"
 
 #define COMMAND_BITS	(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | \

@@ -462,7 +462,8 @@ static int locked_access(struct kassign_device *dev, u64 pos, void *buf,
 static ssize_t device_read(struct file *file, char __user *ubuf, size_t len,
 			   loff_t *ppos)
 {
-	u8 small[8], *buf = small;
+	u64 small;
+	void *buf = &small;
 	int err = -ENOMEM;
 
 	if (!len || len > MAX_ACCESS)
@@ -473,7 +474,7 @@ static ssize_t device_read(struct file *file, char __user *ubuf, size_t len,
 		err = locked_access(file->private_data, *ppos, buf, len, false);
 	if (!err && copy_to_user(ubuf, buf, len))
 		err = -EFAULT;
-	if (buf != small)
+	if (buf != &small)
 		kfree(buf);
 	return err ?: (ssize_t)len;
 }
@@ -481,7 +482,8 @@ static ssize_t device_read(struct file *file, char __user *ubuf, size_t len,
 static ssize_t device_write(struct file *file, const char __user *ubuf,
 			    size_t len, loff_t *ppos)
 {
-	u8 small[8], *buf = small;
+	u64 small;
+	void *buf = &small;
 	int err = 0;
 
 	if (!len || len > MAX_ACCESS)
@@ -494,7 +496,7 @@ static ssize_t device_write(struct file *file, const char __user *ubuf,
 		err = -EFAULT;
 	if (!err)
 		err = locked_access(file->private_data, *ppos, buf, len, true);
-	if (buf != small)
+	if (buf != &small)
 		kfree(buf);
 	return err ?: (ssize_t)len;
 }

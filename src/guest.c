@@ -16,6 +16,7 @@
 
 #include "kassign.h"
 
+/* The lists of guests and of bound devices, and bound->assigned */
 DEFINE_MUTEX(kassign_lock);
 LIST_HEAD(kassign_guests);
 

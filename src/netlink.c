@@ -130,7 +130,7 @@ static int put_assigned(struct sk_buff *skb, struct kassign_device *dev)
 }
 
 static int put_bound(struct sk_buff *skb, struct pci_dev *pdev,
-		      struct kassign_device *dev)
+		     struct kassign_device *dev)
 {
 	struct iommu_group *group = iommu_group_get(&pdev->dev);
 	u32 state = KASSIGN_DEV_FREE;

@@ -19,17 +19,31 @@ struct ioctl_head {
 	__u32 flags;
 };
 
+/**
+ * struct ioctl_op - one command
+ * @cmd:	number
+ * @size:	of its argument
+ * @flags:	allowed bits
+ * @out:	copy the argument back
+ * @fn:		does it
+ * @prep:	fetches what the argument points to, before any lock is taken; NULL
+ * @done:	undoes @prep
+ */
 struct ioctl_op {
 	unsigned int cmd;
 	size_t size;
 	u32 flags;
 	bool out;
 	long (*fn)(void *obj, void *arg);
+	int (*prep)(void *arg);
+	void (*done)(void *arg);
 };
 
+typedef long (*invoke_fn)(const struct ioctl_op *op, void *obj, void *arg);
+
 #define IOCTL_OP(_cmd, _type, _flags, _out, _fn)			\
-	{ .cmd = (_cmd), .size = sizeof(struct _type), .flags = (_flags), \
-	  .out = (_out), .fn = (_fn) }
+	.cmd = (_cmd), .size = sizeof(struct _type), .flags = (_flags),	\
+	.out = (_out), .fn = (_fn)
 
 union ioctl_arg {
 	struct ioctl_head head;
@@ -46,7 +60,28 @@ union ioctl_arg {
 	struct kassign_device_status device_status;
 };
 
-static long run_op(const struct ioctl_op *op, void *obj, void __user *uarg)
+static long invoke_plain(const struct ioctl_op *op, void *obj, void *arg)
+{
+	return op->fn(obj, arg);
+}
+
+static long prep_and_invoke(const struct ioctl_op *op, void *obj, void *arg,
+			    invoke_fn invoke)
+{
+	long ret;
+
+	ret = op->prep ? op->prep(arg) : 0;
+	if (ret)
+		return ret;
+	ret = invoke(op, obj, arg);
+	if (op->done)
+		op->done(arg);
+	return ret;
+}
+
+/* User memory is only touched here and in prep(), with no lock held. */
+static long run_op(const struct ioctl_op *op, void *obj, void __user *uarg,
+		   invoke_fn invoke)
 {
 	union ioctl_arg arg = { };
 	u32 argsz;
@@ -61,7 +96,7 @@ static long run_op(const struct ioctl_op *op, void *obj, void __user *uarg)
 		return ret;
 	if (arg.head.flags & ~op->flags)
 		return -EINVAL;
-	ret = op->fn(obj, &arg);
+	ret = prep_and_invoke(op, obj, &arg, invoke);
 	/* The caller's flags of a query are answered in place. */
 	if (ret >= 0 && op->out) {
 		arg.head.argsz = argsz;
@@ -72,11 +107,11 @@ static long run_op(const struct ioctl_op *op, void *obj, void __user *uarg)
 }
 
 static long dispatch(const struct ioctl_op *op, void *obj, unsigned int cmd,
-		     unsigned long arg)
+		     unsigned long arg, invoke_fn invoke)
 {
 	for (; op->fn; op++)
 		if (op->cmd == cmd)
-			return run_op(op, obj, (void __user *)arg);
+			return run_op(op, obj, (void __user *)arg, invoke);
 	return -ENOTTY;
 }
 
@@ -118,15 +153,15 @@ static long guest_open(void *obj, void *data)
 }
 
 static const struct ioctl_op control_ops[] = {
-	IOCTL_OP(KASSIGN_GET_INFO, kassign_info, 0, true, get_info),
-	IOCTL_OP(KASSIGN_GUEST_OPEN, kassign_guest_open, 0, false, guest_open),
+	{ IOCTL_OP(KASSIGN_GET_INFO, kassign_info, 0, true, get_info) },
+	{ IOCTL_OP(KASSIGN_GUEST_OPEN, kassign_guest_open, 0, false, guest_open) },
 	{ }
 };
 
 long kassign_control_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg)
 {
-	return dispatch(control_ops, NULL, cmd, arg);
+	return dispatch(control_ops, NULL, cmd, arg, invoke_plain);
 }
 
 /* ---- guest ---- */
@@ -135,8 +170,14 @@ static long add_device(void *obj, void *data)
 {
 	struct kassign_add_device *arg = data;
 	struct kassign_reason reason = { };
-	int fd = kassign_device_attach_fd(obj, arg, &reason);
+	int fd;
 
+	/* A guest fd alone, as an agent has it, must not pull devices in. */
+	if (capable(CAP_SYS_ADMIN))
+		fd = kassign_device_attach_fd(obj, arg, &reason);
+	else
+		fd = kassign_fail(&reason, -EPERM,
+				  "only root (CAP_SYS_ADMIN) assigns devices");
 	if (fd < 0)
 		give_reason(&reason, arg->err_ptr, arg->err_len);
 	return fd;
@@ -163,18 +204,18 @@ static long guest_status(void *obj, void *data)
 }
 
 static const struct ioctl_op guest_ops[] = {
-	IOCTL_OP(KASSIGN_GUEST_ADD_DEVICE, kassign_add_device, 0, false,
-		 add_device),
-	IOCTL_OP(KASSIGN_GUEST_SYNC, kassign_guest_sync, KASSIGN_SYNC_NOW, true,
-		 guest_sync),
-	IOCTL_OP(KASSIGN_GUEST_GET_STATUS, kassign_guest_status, 0, true,
-		 guest_status),
+	{ IOCTL_OP(KASSIGN_GUEST_ADD_DEVICE, kassign_add_device, 0, false,
+		   add_device) },
+	{ IOCTL_OP(KASSIGN_GUEST_SYNC, kassign_guest_sync, KASSIGN_SYNC_NOW, true,
+		   guest_sync) },
+	{ IOCTL_OP(KASSIGN_GUEST_GET_STATUS, kassign_guest_status, 0, true,
+		   guest_status) },
 	{ }
 };
 
 long kassign_guest_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return dispatch(guest_ops, file->private_data, cmd, arg);
+	return dispatch(guest_ops, file->private_data, cmd, arg, invoke_plain);
 }
 
 /* ---- device: handlers run under dev->lock, the device not gone ---- */
@@ -248,21 +289,32 @@ static long irq_info(void *obj, void *data)
 	return 0;
 }
 
-static long set_eventfds(struct kassign_device *dev,
-			 const struct kassign_set_irqs *arg)
-{
-	s32 *fds;
-	long err;
+/* More than any device has: 2048 MSI-X vectors (PCI Local Bus 3.0, 6.8.2) */
+#define MAX_VECTORS	2048
 
-	if (!arg->count || arg->count > kassign_irq_count(dev, arg->index))
+static int prep_set_irqs(void *data)
+{
+	struct kassign_set_irqs *arg = data;
+	void *fds;
+
+	if (arg->flags != KASSIGN_SET_IRQS_EVENTFD) {
+		arg->fds = 0;
+		return 0;
+	}
+	if (!arg->count || arg->count > MAX_VECTORS)
 		return -EINVAL;
-	fds = memdup_user(u64_to_user_ptr(arg->fds), arg->count * sizeof(*fds));
+	fds = memdup_user(u64_to_user_ptr(arg->fds), arg->count * sizeof(s32));
 	if (IS_ERR(fds))
 		return PTR_ERR(fds);
-	err = kassign_irq_set_eventfds(dev, arg->index, arg->start, arg->count,
-				       fds);
-	kfree(fds);
-	return err;
+	arg->fds = (uintptr_t)fds;
+	return 0;
+}
+
+static void done_set_irqs(void *data)
+{
+	struct kassign_set_irqs *arg = data;
+
+	kfree((void *)(uintptr_t)arg->fds);
 }
 
 static long set_irqs(void *obj, void *data)
@@ -275,7 +327,9 @@ static long set_irqs(void *obj, void *data)
 		return -EINVAL;
 	switch (arg->flags) {
 	case KASSIGN_SET_IRQS_EVENTFD:
-		return set_eventfds(obj, arg);
+		return kassign_irq_set_eventfds(obj, arg->index, arg->start,
+						arg->count,
+						(s32 *)(uintptr_t)arg->fds);
 	case KASSIGN_SET_IRQS_LOOPBACK:
 		return kassign_irq_loopback(obj, arg->index, arg->start,
 					    arg->count);
@@ -316,36 +370,37 @@ static long device_status(void *obj, void *data)
 			 KASSIGN_SET_IRQS_INJECT | KASSIGN_SET_IRQS_LOOPBACK)
 
 static const struct ioctl_op device_ops[] = {
-	IOCTL_OP(KASSIGN_DEVICE_GET_INFO, kassign_device_info, 0, true,
-		 device_info),
-	IOCTL_OP(KASSIGN_DEVICE_GET_REGION_INFO, kassign_region_info, 0, true,
-		 region_info),
-	IOCTL_OP(KASSIGN_DEVICE_GET_IRQ_INFO, kassign_irq_info, 0, true,
-		 irq_info),
-	IOCTL_OP(KASSIGN_DEVICE_SET_IRQS, kassign_set_irqs, SET_IRQS_FLAGS,
-		 false, set_irqs),
-	IOCTL_OP(KASSIGN_DEVICE_RESET, kassign_device_reset, 0, false,
-		 device_reset),
-	IOCTL_OP(KASSIGN_DEVICE_GET_STATUS, kassign_device_status, 0, true,
-		 device_status),
+	{ IOCTL_OP(KASSIGN_DEVICE_GET_INFO, kassign_device_info, 0, true,
+		   device_info) },
+	{ IOCTL_OP(KASSIGN_DEVICE_GET_REGION_INFO, kassign_region_info, 0, true,
+		   region_info) },
+	{ IOCTL_OP(KASSIGN_DEVICE_GET_IRQ_INFO, kassign_irq_info, 0, true,
+		   irq_info) },
+	{ IOCTL_OP(KASSIGN_DEVICE_SET_IRQS, kassign_set_irqs, SET_IRQS_FLAGS,
+		   false, set_irqs),
+	  .prep = prep_set_irqs, .done = done_set_irqs },
+	{ IOCTL_OP(KASSIGN_DEVICE_RESET, kassign_device_reset, 0, false,
+		   device_reset) },
+	{ IOCTL_OP(KASSIGN_DEVICE_GET_STATUS, kassign_device_status, 0, true,
+		   device_status) },
 	{ }
 };
 
-/*
- * The user's memory is touched inside, under dev->lock. That is safe where a
- * config access is not: memory of ours in a VMM (BARs, scratch) is filled by
- * fault handlers that do not take dev->lock.
- */
-long kassign_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long invoke_device(const struct ioctl_op *op, void *obj, void *arg)
 {
-	struct kassign_device *dev = file->private_data;
+	struct kassign_device *dev = obj;
 	long ret = -ENODEV;
 
 	device_lock(&dev->pdev->dev);
 	mutex_lock(&dev->lock);
 	if (!dev->gone)
-		ret = dispatch(device_ops, dev, cmd, arg);
+		ret = op->fn(dev, arg);
 	mutex_unlock(&dev->lock);
 	device_unlock(&dev->pdev->dev);
 	return ret;
+}
+
+long kassign_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return dispatch(device_ops, file->private_data, cmd, arg, invoke_device);
 }

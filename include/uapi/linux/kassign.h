@@ -94,17 +94,17 @@ struct kassign_guest_open {
  * @err_len:	in: size of the buffer at @err_ptr in bytes, 0 for none
  * @err_ptr:	in: user buffer for a NUL-terminated reason, written on failure
  *
- * On: guest fd. The device must be bound to the kassign PCI driver. Claims the
- * IOMMU group, pins and maps the guest's memory (first device of the guest),
- * attaches the group to the guest's domain and resets the device. Returns a
- * device fd (O_CLOEXEC). May take seconds; a signal stops it and undoes all
- * (EINTR). When the last device fd is closed the device is quiesced, reset and
- * released.
+ * On: guest fd; needs CAP_SYS_ADMIN. The device must be bound to the kassign PCI
+ * driver. Claims the IOMMU group, resets the device, pins and maps the guest's
+ * memory (first device of the guest) and attaches the group to the guest's
+ * domain. Returns a device fd (O_CLOEXEC). May take seconds; a signal stops it
+ * and undoes all (EINTR). When the last device fd is closed the device is
+ * quiesced, reset and released.
  *
  * Errors: ENODEV (no such device, or not bound to kassign), EBUSY (already
  * assigned, or another device of its IOMMU group is used by the host),
  * ENOMEM (not enough memory, or RLIMIT_MEMLOCK), EPERM (no interrupt
- * remapping), EOPNOTSUPP (no IOMMU; no cache coherency), EFAULT (guest memory
+ * remapping, or not CAP_SYS_ADMIN), EOPNOTSUPP (no IOMMU; no cache coherency), EFAULT (guest memory
  * that cannot be pinned), EXDEV (the device sits behind an IOMMU that cannot
  * join the guest's domain).
  */
