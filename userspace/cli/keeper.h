@@ -11,9 +11,10 @@
 /**
  * struct keeper - its world
  * @state:	what is written to /run/kassign
- * @force_irq:	--irq as given
+ * @irq:	--irq as given
  * @timeout:	seconds to wait for the guest to enable the device, 0: do not
  * @report:	to the command that started the attach, or asked for a detach
+ * @lock:	open while the device is in its care
  * @guest_fd:	kassign guest fd while attaching
  * @dev_fd:	kassign device fd while attaching; afterwards the agent's alone
  * @listen_fd:	the agent's socket for the VMM
