@@ -2,6 +2,7 @@
 /*
  * The mirror follows the guest's memslots, in one domain for all devices.
  */
+#include <linux/pci_regs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -218,6 +219,36 @@ TEST(memory_that_is_not_there_is_refused_and_told)
 	ASSERT_EQ(rig.dev, -EFAULT);
 	host_expect_state(EDU, KASSIGN_DEV_FREE);
 	ASSERT_EQ(host_pins(), pins);
+	rig_end(&rig);
+}
+
+static volatile bool stop_toggling;
+
+static void *toggle_decoding(void *arg)
+{
+	struct rig *rig = arg;
+
+	while (!stop_toggling) {
+		config_write(rig->dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+		config_write(rig->dev, PCI_COMMAND, 2, 0);
+	}
+	return NULL;
+}
+
+/* A BAR slot that goes while the memslots are read is not guest memory. */
+TEST(bar_slots_come_and_go_during_syncs)
+{
+	pthread_t thread;
+	struct rig rig;
+	int i;
+
+	start(&rig);
+	ASSERT(!pthread_create(&thread, NULL, toggle_decoding, &rig));
+	for (i = 0; i < 3000; i++)
+		ASSERT_EQ(kassign_guest_sync(rig.guest, i % 2, NULL), 0);
+	stop_toggling = true;
+	pthread_join(thread, NULL);
+	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE);
 	rig_end(&rig);
 }
 

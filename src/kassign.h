@@ -64,6 +64,7 @@ int kassign_fail(struct kassign_reason *reason, int err, const char *fmt, ...);
  * @id:		slot number
  * @readonly:	the guest must not write
  * @private:	backed by guest_memfd, not by @hva
+ * @ours:	shows a BAR; see kassign_guest.slot_ids
  */
 struct kassign_slot {
 	u64 gpa;
@@ -72,6 +73,7 @@ struct kassign_slot {
 	int id;
 	bool readonly;
 	bool private;
+	bool ours;
 };
 
 /**
@@ -89,7 +91,9 @@ void kassign_kvm_put(struct kvm *kvm);
 struct mm_struct *kassign_kvm_mm(struct kvm *kvm);
 struct pid *kassign_kvm_find_pid(struct kvm *kvm);
 u64 kassign_kvm_generation(struct kvm *kvm);
-struct kassign_slots *kassign_kvm_slots(struct kvm *kvm);
+struct kassign_slots *kassign_kvm_slots(struct kvm *kvm,
+					const unsigned long *ours,
+					unsigned int nr_ours);
 bool kassign_kvm_slot_used(struct kvm *kvm, int id);
 int kassign_kvm_top_slot(void);
 

@@ -141,7 +141,8 @@ static void slot_copy(struct kassign_slot *to, const struct kvm_memory_slot *fro
 
 /* Returns how many slots there are; copies as many as fit. */
 static unsigned int copy_slots(struct kvm *kvm, struct kassign_slots *snap,
-			       unsigned int room)
+			       unsigned int room, const unsigned long *ours,
+			       unsigned int nr_ours)
 {
 	struct kvm_memory_slot *slot;
 	struct kvm_memslots *slots;
@@ -154,8 +155,12 @@ static unsigned int copy_slots(struct kvm *kvm, struct kassign_slots *snap,
 	kvm_for_each_memslot(slot, bkt, slots) {
 		if (!slot_counts(slot))
 			continue;
-		if (nr < room)
+		if (nr < room) {
+			unsigned int bit = kassign_kvm_top_slot() - slot->id;
+
 			slot_copy(&snap->slot[nr], slot);
+			snap->slot[nr].ours = bit < nr_ours && test_bit(bit, ours);
+		}
 		nr++;
 	}
 	srcu_read_unlock(&kvm->srcu, idx);
@@ -164,12 +169,20 @@ static unsigned int copy_slots(struct kvm *kvm, struct kassign_slots *snap,
 
 /**
  * kassign_kvm_slots - copy of a VM's memslots, sorted by guest address
- * @kvm: the VM
+ * @kvm:     the VM
+ * @ours:    bitmap of our own slots, counted from the top slot id downwards
+ * @nr_ours: bits in it
+ *
+ * Which slots are ours is noted under srcu: KVM waits for its readers before a
+ * removal returns, and only then is the bit cleared. Looked up later, a slot of
+ * ours that was just removed would pass for the guest's memory.
  *
  * Address space 0 only (1 is SMM). Returns memory for kvfree(), or NULL when
  * there is none.
  */
-struct kassign_slots *kassign_kvm_slots(struct kvm *kvm)
+struct kassign_slots *kassign_kvm_slots(struct kvm *kvm,
+					const unsigned long *ours,
+					unsigned int nr_ours)
 {
 	struct kassign_slots *snap;
 	unsigned int room = 64, nr;
@@ -178,7 +191,7 @@ struct kassign_slots *kassign_kvm_slots(struct kvm *kvm)
 		snap = kvzalloc(struct_size(snap, slot, room), GFP_KERNEL);
 		if (!snap)
 			return NULL;
-		nr = copy_slots(kvm, snap, room);
+		nr = copy_slots(kvm, snap, room, ours, nr_ours);
 		if (nr <= room)
 			break;
 		kvfree(snap);

@@ -211,13 +211,6 @@ err_unmap:
 
 /* ---- what should be mapped ---- */
 
-static bool slot_is_ours(struct kassign_guest *guest, int id)
-{
-	int bit = kassign_kvm_top_slot() - id;
-
-	return bit < KASSIGN_MAX_SLOTS && test_bit(bit, guest->slot_ids);
-}
-
 /*
  * Memslots as regions, without what no device can be given: our own BARs, other
  * devices' memory, guest_memfd, reserved ranges.
@@ -240,7 +233,7 @@ static int wanted_regions(struct kassign_guest *guest,
 			.readonly = slot->readonly,
 		};
 
-		if (slot_is_ours(guest, slot->id))
+		if (slot->ours)
 			continue;
 		if (slot->private || kassign_hva_is_mmio(guest->mm, slot->hva))
 			skipped += slot->npages;
@@ -396,7 +389,7 @@ static int sync_locked(struct kassign_guest *guest, bool now,
 	if (!mmget_not_zero(guest->mm))
 		return kassign_fail(reason, -ESRCH, "the VMM has exited");
 	chunk = chunk_alloc(guest, reason);
-	snap = kassign_kvm_slots(guest->kvm);
+	snap = kassign_kvm_slots(guest->kvm, guest->slot_ids, KASSIGN_MAX_SLOTS);
 	if (chunk && snap)
 		err = sync_to(chunk, snap, now);
 	kvfree(snap);
