@@ -11,21 +11,9 @@
 
 #define VECTOR 0x41
 
-/* What the guest would write to its MSI capability */
 static void program_msi(struct rig *rig, uint8_t vector, bool enable)
 {
-	struct kassign_device_info info;
-	unsigned int pos;
-
-	ASSERT_EQ(kassign_device_get_info(rig->dev, &info), 0);
-	pos = info.msi_cap;
-	ASSERT(pos);
-	ASSERT(config_read(rig->dev, pos + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_64BIT);
-	config_write(rig->dev, pos + PCI_MSI_ADDRESS_LO, 4, 0xfee00000);
-	config_write(rig->dev, pos + PCI_MSI_ADDRESS_HI, 4, 0);
-	config_write(rig->dev, pos + PCI_MSI_DATA_64, 2, vector);
-	config_write(rig->dev, pos + PCI_MSI_FLAGS, 2,
-		     enable ? PCI_MSI_FLAGS_ENABLE : 0);
+	host_program_msi(rig->dev, vector, enable);
 }
 
 static void raise_irq(struct rig *rig)

@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/poll.h>
 #include <linux/slab.h>
 
 #include "kassign.h"
@@ -49,6 +50,7 @@ static struct kassign_device *device_alloc(struct kassign_guest *guest,
 	kref_init(&dev->ref);
 	mutex_init(&dev->lock);
 	init_rwsem(&dev->bar_sem);
+	init_waitqueue_head(&dev->wait);
 	INIT_LIST_HEAD(&dev->guest_node);
 	kassign_irq_init(dev);
 	dev->pdev = pci_dev_get(pdev);
@@ -73,8 +75,12 @@ static void forbid_no_snoop(struct pci_dev *pdev)
 
 static int hw_reset(struct kassign_device *dev)
 {
-	int err = pci_reset_function_locked(dev->pdev);
+	int err;
 
+	/* One that was pulled out is not waited for. */
+	if (!pci_device_is_present(dev->pdev))
+		return -ENODEV;
+	err = pci_reset_function_locked(dev->pdev);
 	if (err)
 		return err;
 	dev->resets++;
@@ -94,7 +100,10 @@ static int hw_enable(struct kassign_device *dev, struct kassign_reason *reason)
 	pci_clear_master(pdev);
 	pci_save_state(pdev);
 	dev->saved = pci_store_saved_state(pdev);
-	return 0;
+	if (dev->saved)
+		return 0;
+	pci_disable_device(pdev);
+	return -ENOMEM;
 }
 
 /* The host finds the function as it was before. */
@@ -158,12 +167,26 @@ u32 kassign_device_flags(struct kassign_device *dev)
 	return flags;
 }
 
+/**
+ * kassign_device_fault - the IOMMU refused DMA of the device
+ * @dev:   the device
+ * @count: times
+ * @addr:  IOVA, hence guest-physical address, of the last one
+ */
+void kassign_device_fault(struct kassign_device *dev, u64 count, u64 addr)
+{
+	atomic64_add(count, &dev->faults);
+	WRITE_ONCE(dev->fault_addr, addr);
+}
+
 /* ---- attach and release ---- */
 
 static void guest_unlink(struct kassign_device *dev)
 {
 	mutex_lock(&dev->guest->lock);
+	spin_lock_irq(&dev->guest->fault_lock);
 	list_del_init(&dev->guest_node);
+	spin_unlock_irq(&dev->guest->fault_lock);
 	if (dev->group)
 		kassign_domain_leave(dev);
 	mutex_unlock(&dev->guest->lock);
@@ -175,6 +198,7 @@ static void teardown_device(struct kassign_device *dev)
 	mutex_lock(&dev->lock);
 	dev->gone = true;
 	dev->state = KASSIGN_DEV_RELEASING;
+	wake_up_all(&dev->wait);
 	pci_clear_master(dev->pdev);
 	kassign_irq_off(dev);
 	dev->irqs.inject = 0;
@@ -206,8 +230,11 @@ static int guest_link(struct kassign_device *dev, struct kassign_reason *reason)
 		return kassign_fail(reason, -ESRCH, "the guest has exited");
 	}
 	err = kassign_domain_join(dev, reason);
-	if (!err)
+	if (!err) {
+		spin_lock_irq(&guest->fault_lock);
 		list_add_tail(&dev->guest_node, &guest->devices);
+		spin_unlock_irq(&guest->fault_lock);
+	}
 	mutex_unlock(&guest->lock);
 	return err;
 }
@@ -506,12 +533,22 @@ static int device_mmap(struct file *file, struct vm_area_struct *vma)
 	return kassign_bar_mmap(file->private_data, vma);
 }
 
+/* Nothing to wait for but the end */
+static __poll_t device_poll(struct file *file, poll_table *table)
+{
+	struct kassign_device *dev = file->private_data;
+
+	poll_wait(file, &dev->wait, table);
+	return READ_ONCE(dev->gone) ? EPOLLHUP | EPOLLERR : 0;
+}
+
 const struct file_operations kassign_device_fops = {
 	.owner		= THIS_MODULE,
 	.release	= device_fd_release,
 	.read		= device_read,
 	.write		= device_write,
 	.mmap		= device_mmap,
+	.poll		= device_poll,
 	.unlocked_ioctl	= kassign_device_ioctl,
 	.llseek		= noop_llseek,
 };

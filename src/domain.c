@@ -148,6 +148,23 @@ static int reserve_ranges(struct kassign_guest *guest, struct iommu_group *group
 	return err;
 }
 
+/* Called by AMD's driver; Intel's only writes to the kernel log. Atomic. */
+static int dma_fault(struct iommu_domain *domain, struct device *faulty,
+		     unsigned long iova, int flags, void *token)
+{
+	struct kassign_guest *guest = token;
+	struct kassign_device *dev;
+	unsigned long irq_flags;
+
+	spin_lock_irqsave(&guest->fault_lock, irq_flags);
+	list_for_each_entry(dev, &guest->devices, guest_node)
+		if (&dev->pdev->dev == faulty)
+			kassign_device_fault(dev, 1, iova);
+	spin_unlock_irqrestore(&guest->fault_lock, irq_flags);
+	/* Not handled: the driver goes on to log it. */
+	return -ENOSYS;
+}
+
 static int attach_group(struct kassign_device *dev, struct kassign_reason *reason)
 {
 	struct kassign_guest *guest = dev->guest;
@@ -198,6 +215,7 @@ int kassign_domain_attach(struct kassign_device *dev,
 					    "no IOMMU domain could be made (errno %d)",
 					    -err);
 		}
+		iommu_set_fault_handler(guest->domain, dma_fault, guest);
 		guest->domain_id = atomic64_inc_return(&domain_ids);
 	}
 	err = attach_group(dev, reason);

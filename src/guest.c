@@ -133,6 +133,7 @@ static struct kassign_guest *guest_alloc(struct file *vm_file, struct kvm *kvm,
 	INIT_LIST_HEAD(&guest->groups);
 	INIT_WORK(&guest->death_work, guest_death);
 	mutex_init(&guest->lock);
+	spin_lock_init(&guest->fault_lock);
 	mutex_init(&guest->slot_lock);
 	kassign_mirror_init(&guest->mirror);
 	guest->vm_file = get_file(vm_file);

@@ -50,10 +50,8 @@ static long signal_msi(struct kassign_guest *guest,
 	ret = kassign_vmm_enter(guest);
 	if (ret)
 		return ret;
-	ret = guest->vm_file->f_op->unlocked_ioctl(guest->vm_file,
-						   KVM_SIGNAL_MSI,
-						   scratch->uaddr +
-						   index * sizeof(*arg));
+	ret = kassign_vm_ioctl(guest, KVM_SIGNAL_MSI,
+			       scratch->uaddr + index * sizeof(*arg));
 	kassign_vmm_leave(guest);
 	return ret;
 }

@@ -24,6 +24,7 @@
 #define KASSIGN_H
 
 #include <linux/eventfd.h>
+#include <linux/fs.h>
 #include <linux/iommu.h>
 #include <linux/kref.h>
 #include <linux/mmu_notifier.h>
@@ -31,6 +32,7 @@
 #include <linux/pci.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <uapi/linux/kassign.h>
@@ -252,6 +254,7 @@ struct kassign_scratch {
  * @death_work:	releases everything then
  * @lock:	@devices, @groups, @domain
  * @devices:	assigned devices
+ * @fault_lock:	@devices too, for the IOMMU's fault handler
  * @groups:	IOMMU groups owned
  * @domain:	the one domain, NULL without a device
  * @domain_id:	unique number of @domain, for people
@@ -275,6 +278,7 @@ struct kassign_guest {
 
 	struct mutex lock;
 	struct list_head devices;
+	spinlock_t fault_lock;
 	struct list_head groups;
 	struct iommu_domain *domain;
 	u64 domain_id;
@@ -301,6 +305,18 @@ extern const struct file_operations kassign_guest_fops;
 typedef int (*kassign_vmm_fn)(struct kassign_guest *guest, void *arg);
 
 int kassign_vmm_run(struct kassign_guest *guest, kassign_vmm_fn fn, void *arg);
+/**
+ * kassign_vm_ioctl - an ioctl on the VM file
+ * @guest: the guest, its address space adopted
+ * @cmd:   KVM_*
+ * @uarg:  address of the argument in the VMM
+ */
+static inline long kassign_vm_ioctl(struct kassign_guest *guest,
+				    unsigned int cmd, unsigned long uarg)
+{
+	return guest->vm_file->f_op->unlocked_ioctl(guest->vm_file, cmd, uarg);
+}
+
 int kassign_vmm_enter(struct kassign_guest *guest);
 void kassign_vmm_leave(struct kassign_guest *guest);
 int kassign_scratch_map(struct kassign_guest *guest,
@@ -547,6 +563,7 @@ struct kassign_bound {
  * @state:	enum kassign_dev_state
  * @lock:	all that follows
  * @gone:	quiesced
+ * @wait:	poll() for @gone
  * @resettable:	a reset method exists
  * @saved:	config space of the host, restored at release
  * @inode:	own inode, so that its mappings can be zapped
@@ -554,6 +571,8 @@ struct kassign_bound {
  * @bars_live:	faults may map BAR pages
  * @bars_requested: mask of BARs reserved on the host
  * @bar_file:	what is mapped into the VMM for BAR memslots
+ * @faults:	DMA the IOMMU refused
+ * @fault_addr:	address of the last one
  */
 struct kassign_device {
 	struct kref ref;
@@ -565,6 +584,7 @@ struct kassign_device {
 
 	struct mutex lock;
 	bool gone;
+	wait_queue_head_t wait;
 	bool resettable;
 	struct pci_saved_state *saved;
 	struct inode *inode;
@@ -579,6 +599,8 @@ struct kassign_device {
 	u32 resets;
 	u64 trapped;
 	u64 config_accesses;
+	atomic64_t faults;
+	u64 fault_addr;
 };
 
 extern struct list_head kassign_bounds;
@@ -593,6 +615,7 @@ void kassign_device_get(struct kassign_device *dev);
 void kassign_device_put(struct kassign_device *dev);
 int kassign_device_do_reset(struct kassign_device *dev);
 u32 kassign_device_flags(struct kassign_device *dev);
+void kassign_device_fault(struct kassign_device *dev, u64 count, u64 addr);
 
 /* ---- uapi.c, netlink.c ---- */
 
@@ -606,5 +629,8 @@ int kassign_netlink_init(void);
 void kassign_netlink_exit(void);
 
 extern bool kassign_unsafe_interrupts;
+
+/* Last: its macros take the place of what was declared above. */
+#include "fault.h"
 
 #endif /* KASSIGN_H */

@@ -47,6 +47,34 @@ static struct chunk *chunk_alloc(struct kassign_guest *guest,
 	return chunk;
 }
 
+/*
+ * A release must not fail for want of memory: with none to be had, it takes
+ * turns at this one.
+ */
+static struct chunk spare_chunk;
+static DEFINE_MUTEX(spare_lock);
+
+static struct chunk *chunk_get(struct kassign_guest *guest,
+			       struct kassign_reason *reason)
+{
+	struct chunk *chunk = chunk_alloc(guest, reason);
+
+	if (chunk)
+		return chunk;
+	mutex_lock(&spare_lock);
+	spare_chunk.guest = guest;
+	spare_chunk.reason = reason;
+	return &spare_chunk;
+}
+
+static void chunk_put(struct chunk *chunk)
+{
+	if (chunk == &spare_chunk)
+		mutex_unlock(&spare_lock);
+	else
+		kvfree(chunk);
+}
+
 static void chunk_add_page(struct chunk *chunk, unsigned long pfn)
 {
 	struct run *last = chunk->runs + chunk->nr_runs;
@@ -322,6 +350,8 @@ static int remove_unwanted(struct chunk *chunk,
 		*changed = true;
 		err = remove_range(chunk, start, end);
 	}
+	if (err)
+		mirror->pending = true;		/* the next check tries again */
 	kassign_regions_free(&gone);
 	return err;
 }
@@ -523,13 +553,11 @@ void kassign_mirror_stop(struct kassign_guest *guest)
 	cancel_delayed_work_sync(&mirror->poll);
 
 	mutex_lock(&mirror->lock);
-	chunk = chunk_alloc(guest, &reason);
-	/* Without working memory the pages stay pinned: a leak, never a hole. */
-	if (!WARN_ON(!chunk && mirror->cur.nr))
-		for (i = 0; i < mirror->cur.nr; i++)
-			unmap_range(chunk, mirror->cur.r[i].gpa,
-				    mirror->cur.r[i].npages);
-	kvfree(chunk);
+	chunk = chunk_get(guest, &reason);
+	for (i = 0; i < mirror->cur.nr; i++)
+		unmap_range(chunk, mirror->cur.r[i].gpa,
+			    mirror->cur.r[i].npages);
+	chunk_put(chunk);
 	kassign_regions_free(&mirror->cur);
 	kassign_regions_free(&mirror->resv);
 	mirror->generation = 0;

@@ -124,7 +124,9 @@ static int put_assigned(struct sk_buff *skb, struct kassign_device *dev)
 	    nla_put_u32(skb, KASSIGN_A_DEV_BAR_SLOTS, kassign_bars_slots(dev)) ||
 	    nla_put_u32(skb, KASSIGN_A_DEV_RESETS, dev->resets) ||
 	    put_u64(skb, KASSIGN_A_DEV_TRAPPED, dev->trapped) ||
-	    put_u64(skb, KASSIGN_A_DEV_CONFIG, dev->config_accesses))
+	    put_u64(skb, KASSIGN_A_DEV_CONFIG, dev->config_accesses) ||
+	    put_u64(skb, KASSIGN_A_DEV_FAULTS, atomic64_read(&dev->faults)) ||
+	    put_u64(skb, KASSIGN_A_DEV_FAULT_ADDR, dev->fault_addr))
 		return -EMSGSIZE;
 	return 0;
 }

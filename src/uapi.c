@@ -58,6 +58,7 @@ union ioctl_arg {
 	struct kassign_set_irqs set_irqs;
 	struct kassign_device_reset device_reset;
 	struct kassign_device_status device_status;
+	struct kassign_report_faults report_faults;
 };
 
 static long invoke_plain(const struct ioctl_op *op, void *obj, void *arg)
@@ -363,6 +364,18 @@ static long device_status(void *obj, void *data)
 	kassign_irq_totals(dev, &arg->irqs, &arg->irqs_failed);
 	arg->trapped = dev->trapped;
 	arg->config_accesses = dev->config_accesses;
+	arg->faults = atomic64_read(&dev->faults);
+	arg->fault_addr = READ_ONCE(dev->fault_addr);
+	return 0;
+}
+
+static long report_faults(void *obj, void *data)
+{
+	const struct kassign_report_faults *arg = data;
+
+	if (!arg->count)
+		return -EINVAL;
+	kassign_device_fault(obj, arg->count, arg->addr);
 	return 0;
 }
 
@@ -383,6 +396,8 @@ static const struct ioctl_op device_ops[] = {
 		   device_reset) },
 	{ IOCTL_OP(KASSIGN_DEVICE_GET_STATUS, kassign_device_status, 0, true,
 		   device_status) },
+	{ IOCTL_OP(KASSIGN_DEVICE_REPORT_FAULTS, kassign_report_faults, 0, false,
+		   report_faults) },
 	{ }
 };
 

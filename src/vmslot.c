@@ -10,6 +10,7 @@
  * is dropped with mmput_async(): a plain mmput() could run exit_mmap(), and
  * with it our own notifier, in this very thread.
  */
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
@@ -213,9 +214,8 @@ static int set_memslot(struct kassign_guest *guest, int id, u64 gpa,
 		.userspace_addr = hva,
 		.memory_size = size,
 	};
-	return guest->vm_file->f_op->unlocked_ioctl(guest->vm_file,
-						    KVM_SET_USER_MEMORY_REGION,
-						    guest->scratch.uaddr);
+	return kassign_vm_ioctl(guest, KVM_SET_USER_MEMORY_REGION,
+				guest->scratch.uaddr);
 }
 
 static int slot_do_add(struct kassign_guest *guest, void *arg)
@@ -238,12 +238,22 @@ static int slot_do_add(struct kassign_guest *guest, void *arg)
 	return 0;
 }
 
+/*
+ * KVM allocates even to remove a slot. Short of memory it is asked again: a slot
+ * that stays, with nothing behind it, would stop the guest at its next access.
+ */
 static int slot_do_del(struct kassign_guest *guest, void *arg)
 {
 	struct kassign_vmslot *slot = arg;
+	unsigned int wait;
 	int err;
 
-	err = set_memslot(guest, slot->id, slot->gpa, slot->hva, 0);
+	for (wait = 1; wait <= 512; wait *= 2) {
+		err = set_memslot(guest, slot->id, slot->gpa, slot->hva, 0);
+		if (err != -ENOMEM)
+			break;
+		msleep(wait);
+	}
 	vm_munmap(slot->hva, slot->size);
 	return err;
 }

@@ -2,7 +2,8 @@
 # The library and the command. OUT is where everything goes.
 OUT ?= build/tools
 CFLAGS ?= -O2 -g
-PKGS := libnl-3.0 libnl-genl-3.0 libnl-route-3.0 libkmod libpci json-c
+PKGS := libnl-3.0 libnl-genl-3.0 libnl-route-3.0 libkmod libpci json-c \
+	libseccomp libcap-ng
 
 FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra $(WERROR) -fPIC \
 	 -Iinclude/uapi -Iuserspace/lib $(shell pkg-config --cflags $(PKGS))

@@ -50,16 +50,18 @@ void host_unbind(const char *bdf)
 	put_attr(bdf, "driver/unbind", bdf);
 }
 
-void host_bind(const char *bdf)
+int host_try_bind(const char *bdf)
 {
-	int err;
-
 	if (host_has_driver(bdf, "kassign"))
-		return;
+		return 0;
 	host_unbind(bdf);
 	ASSERT_EQ(put_attr(bdf, "driver_override", "kassign"), 0);
-	err = put("/sys/bus/pci/drivers/kassign/bind", bdf);
-	ASSERT_EQ(err, 0);
+	return put("/sys/bus/pci/drivers/kassign/bind", bdf);
+}
+
+void host_bind(const char *bdf)
+{
+	ASSERT_EQ(host_try_bind(bdf), 0);
 }
 
 void host_rebind(const char *bdf)
@@ -179,6 +181,22 @@ void config_write(int dev, unsigned int off, unsigned int len, uint32_t value)
 {
 	ASSERT_EQ(kassign_region_write(dev, KASSIGN_REGION_CONFIG, off, &value,
 				       len), 0);
+}
+
+void host_program_msi(int dev, uint8_t vector, bool enable)
+{
+	struct kassign_device_info info;
+	unsigned int pos;
+
+	ASSERT_EQ(kassign_device_get_info(dev, &info), 0);
+	pos = info.msi_cap;
+	ASSERT(pos);
+	ASSERT(config_read(dev, pos + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_64BIT);
+	config_write(dev, pos + PCI_MSI_ADDRESS_LO, 4, 0xfee00000);
+	config_write(dev, pos + PCI_MSI_ADDRESS_HI, 4, 0);
+	config_write(dev, pos + PCI_MSI_DATA_64, 2, vector);
+	config_write(dev, pos + PCI_MSI_FLAGS, 2,
+		     enable ? PCI_MSI_FLAGS_ENABLE : 0);
 }
 
 void edu_enable(struct rig *rig, uint64_t gpa)

@@ -33,6 +33,8 @@
 
 /* Takes @bdf from its host driver and binds kassign. */
 void host_bind(const char *bdf);
+/* As host_bind(), but it may fail: 0 or -errno */
+int host_try_bind(const char *bdf);
 void host_unbind(const char *bdf);
 /* Back to the host driver */
 void host_rebind(const char *bdf);
@@ -64,6 +66,8 @@ int rig_assign(int guest, const char *bdf);
 
 uint32_t config_read(int dev, unsigned int off, unsigned int len);
 void config_write(int dev, unsigned int off, unsigned int len, uint32_t value);
+/* What a guest would write to edu's MSI capability: 64-bit, one vector */
+void host_program_msi(int dev, uint8_t vector, bool enable);
 /* BAR0 at @gpa, memory decoding and bus master on, exits served too */
 void edu_enable(struct rig *rig, uint64_t gpa);
 

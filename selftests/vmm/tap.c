@@ -5,7 +5,7 @@
 
 #include "tap.h"
 
-#define TIME_LIMIT 60
+#define TIME_LIMIT 60	/* seconds a test; $TEST_TIME_LIMIT otherwise */
 
 static struct tap_test *first, **last = &first;
 
@@ -17,11 +17,12 @@ void tap_add(struct tap_test *test)
 
 static int run(const struct tap_test *test)
 {
+	const char *limit = getenv("TEST_TIME_LIMIT");
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		alarm(TIME_LIMIT);
+		alarm(limit ? atoi(limit) : TIME_LIMIT);
 		test->fn();
 		exit(0);
 	}

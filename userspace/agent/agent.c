@@ -9,12 +9,17 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent.h"
+#include "faults.h"
+#include "sandbox.h"
 #include "vfu_device.h"
 
 static volatile sig_atomic_t told_to_end;
@@ -56,83 +61,185 @@ static bool keeper_ends(const struct kassign_agent *agent)
 	return n == 0 || memmem(buf, n, "quit", 4);
 }
 
-/* 1 when @fd is ready, 0 to end, -errno */
-static int wait_for(const struct kassign_agent *agent, int fd)
+/**
+ * struct session - one VMM, from its connection to its end
+ * @agent:	what there is to work with
+ * @vdev:	the device
+ * @msg:	the message being served
+ * @kmsg_fd:	kernel log, -1 none
+ * @over:	AGENT_* once it is to end, else -1
+ * @deadline:	ms: latest end of a plug-in that is waited for
+ */
+struct session {
+	const struct kassign_agent *agent;
+	struct vfu_device vdev;
+	struct vfu_msg *msg;
+	int kmsg_fd;
+	int over;
+	double deadline;
+};
+
+/* The keeper waits 5 s for an agent it has told to end. */
+#define PLUG_MS		4000
+#define POLL_MS		1000
+#define STALL_S		20
+
+static double now_ms(void)
 {
-	struct pollfd fds[2] = {
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000.0 + ts.tv_nsec / 1e6;
+}
+
+static void end_with(struct session *s, int how)
+{
+	if (s->over >= 0)
+		return;
+	s->over = how;
+	s->deadline = now_ms() + PLUG_MS;
+}
+
+/* A VMM that is just plugging the device in would not survive our going. */
+static bool ended(const struct session *s)
+{
+	return s->over >= 0 &&
+	       (!s->vdev.plugging || now_ms() > s->deadline);
+}
+
+static void read_faults(struct session *s)
+{
+	char line[64];
+	uint64_t nr = faults_read(s->kmsg_fd, s->vdev.dev_fd, s->vdev.info.bus,
+				  s->vdev.info.devfn);
+
+	if (!nr)
+		return;
+	snprintf(line, sizeof(line), "faults %llu\n", (unsigned long long)nr);
+	send_event((void *)s->agent, line);
+}
+
+/* Waits for something to happen; true when it is @fd. */
+static bool wait_for(struct session *s, int fd)
+{
+	bool over = s->over >= 0;
+	struct pollfd fds[4] = {
 		{ .fd = fd, .events = POLLIN },
-		{ .fd = agent->keeper_fd, .events = POLLIN },
+		{ .fd = over ? -1 : s->agent->keeper_fd, .events = POLLIN },
+		{ .fd = over ? -1 : s->vdev.dev_fd },
+		{ .fd = s->kmsg_fd, .events = POLLIN },
 	};
 
-	for (;;) {
-		if (told_to_end)
-			return 0;
-		if (poll(fds, 2, 1000) < 0 && errno != EINTR)
-			return -errno;
-		if (fds[1].revents && keeper_ends(agent))
-			return 0;
-		if (fds[0].revents)
-			return 1;
+	if (told_to_end)
+		end_with(s, AGENT_DONE);
+	if (poll(fds, 4, over ? 50 : POLL_MS) <= 0)
+		return false;
+	if (fds[1].revents && keeper_ends(s->agent))
+		end_with(s, AGENT_DONE);
+	if (fds[2].revents)
+		end_with(s, AGENT_DEVICE_GONE);
+	if (fds[3].revents)
+		read_faults(s);
+	return fds[0].revents;
+}
+
+static void serve_one(struct session *s)
+{
+	int ret = vfu_recv(s->vdev.sock, s->msg);
+
+	if (ret == 0 || ret == -ECONNRESET) {
+		s->vdev.plugging = false;	/* hung up */
+		end_with(s, AGENT_DONE);
+		return;
+	}
+	if (ret > 0)
+		ret = vfu_device_serve(&s->vdev, s->msg);
+	vfu_msg_done(s->msg);
+	if (ret) {
+		s->vdev.plugging = false;
+		end_with(s, ret == -EPIPE ? AGENT_DONE :
+			    ret == -EPROTO ? AGENT_PROTOCOL : AGENT_FAILED);
+	} else if (s->vdev.gone) {
+		end_with(s, AGENT_DEVICE_GONE);
 	}
 }
 
-static int session(const struct kassign_agent *agent, struct vfu_device *vdev,
-		   struct vfu_msg *msg)
+/* A VMM that stops in the middle of a message must not hold us for ever. */
+static void bound_stalls(int sock)
 {
-	int ret;
+	struct timeval limit = { .tv_sec = STALL_S };
 
-	while ((ret = wait_for(agent, vdev->sock)) > 0) {
-		ret = vfu_recv(vdev->sock, msg);
-		if (ret > 0)
-			ret = vfu_device_serve(vdev, msg);
-		else if (ret == 0 || ret == -ECONNRESET)
-			ret = 1;	/* hung up */
-		vfu_msg_done(msg);
-		if (ret)
-			break;
-		if (vdev->gone)
-			return AGENT_DEVICE_GONE;
-	}
-	if (ret == 1 || ret == 0 || ret == -EPIPE)
-		return AGENT_DONE;
-	return ret == -EPROTO ? AGENT_PROTOCOL : AGENT_FAILED;
+	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
-static int serve_one(const struct kassign_agent *agent, struct vfu_msg *msg)
+static void accept_vmm(struct session *s)
 {
-	struct vfu_device vdev = {
-		.dev_fd = agent->dev_fd,
-		.guest_fd = agent->guest_fd,
-		.inject = agent->inject,
-		.event = send_event,
-		.event_ctx = (void *)agent,
-	};
-	int ret;
+	s->vdev.sock = accept4(s->agent->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (s->vdev.sock < 0) {
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+			end_with(s, AGENT_FAILED);
+		return;
+	}
+	bound_stalls(s->vdev.sock);
+	send_event((void *)s->agent, "connected\n");
+}
 
-	if (vfu_device_init(&vdev))
+static int session(struct session *s)
+{
+	if (vfu_device_init(&s->vdev)) {
+		send_event((void *)s->agent, "error the device is not ready\n");
 		return AGENT_DEVICE_GONE;
-	ret = wait_for(agent, agent->listen_fd);
-	if (ret <= 0)
-		return ret ? AGENT_FAILED : AGENT_DONE;
-	vdev.sock = accept4(agent->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (vdev.sock < 0)
-		return AGENT_FAILED;
-	send_event((void *)agent, "connected\n");
-	ret = session(agent, &vdev, msg);
-	close(vdev.sock);
-	send_event((void *)agent, "disconnected\n");
-	return ret;
+	}
+	send_event((void *)s->agent, "ready\n");
+	while (!ended(s)) {
+		if (s->vdev.sock < 0) {
+			if (wait_for(s, s->agent->listen_fd))
+				accept_vmm(s);
+		} else if (wait_for(s, s->vdev.sock)) {
+			serve_one(s);
+		}
+	}
+	if (s->vdev.sock >= 0) {
+		close(s->vdev.sock);
+		send_event((void *)s->agent, "disconnected\n");
+	}
+	return s->over;
+}
+
+static int sandboxed(const struct kassign_agent *agent)
+{
+	const char *why;
+	char line[128];
+	int err = sandbox_enter(&why);
+
+	if (!err)
+		return 0;
+	snprintf(line, sizeof(line), "error the agent cannot get %s: %s\n", why,
+		 strerror(-err));
+	send_event((void *)agent, line);
+	return err;
 }
 
 int kassign_agent_run(const struct kassign_agent *agent)
 {
-	struct vfu_msg *msg = calloc(1, sizeof(*msg));
-	int ret;
+	struct session s = {
+		.agent = agent,
+		.vdev = {
+			.sock = -1,
+			.dev_fd = agent->dev_fd,
+			.guest_fd = agent->guest_fd,
+			.inject = agent->inject,
+			.event = send_event,
+			.event_ctx = (void *)agent,
+		},
+		.msg = calloc(1, sizeof(*s.msg)),
+		.over = -1,
+	};
 
-	if (!msg)
+	if (!s.msg)
 		return AGENT_FAILED;
 	catch_signals();
-	ret = serve_one(agent, msg);
-	free(msg);
-	return ret;
+	s.kmsg_fd = faults_open();
+	return sandboxed(agent) ? AGENT_FAILED : session(&s);
 }

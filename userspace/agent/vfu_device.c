@@ -2,10 +2,13 @@
 /*
  * The vfio-user commands.
  *
- * QEMU holds its big lock while it waits for each answer, and an error that
- * comes after DEVICE_GET_INFO crashes it. So that command is the one gate at
- * which the device is refused; later trouble reads as all ones, as a device
- * that fell off the bus does.
+ * QEMU holds its big lock while it waits for each answer. An error that comes
+ * after DEVICE_GET_INFO crashes it, and so do all ones, or a closed socket, as
+ * long as it sets the device up: it follows what it read without a second look.
+ * So that command is the one gate at which the device is refused. From there to
+ * DEVICE_RESET, the last thing QEMU does, a device that went away is answered
+ * for from a copy; afterwards it reads as all ones, as one that fell off the bus
+ * does.
  *
  * QEMU up to 11.1 at least aborts the whole VM when a device is unplugged of
  * which it knows that it has MSI-X. With @inject the capability's id is hidden
@@ -72,11 +75,30 @@ static int serve_dma_unmap(struct vfu_device *vdev, struct vfu_msg *msg)
 	return vfu_reply(vdev->sock, msg, sizeof(msg->dma_unmap));
 }
 
-static int serve_device_info(struct vfu_device *vdev, struct vfu_msg *msg)
+/* What the client is going to ask while it sets the device up */
+static int take_copy(struct vfu_device *vdev)
 {
+	struct kassign_irq_info info = { 0 };
+	uint32_t i;
 	int err;
 
 	err = kassign_device_get_info(vdev->dev_fd, &vdev->info);
+	if (!err && vdev->info.config_size > sizeof(vdev->config))
+		err = -EINVAL;
+	if (!err)
+		err = kassign_region_read(vdev->dev_fd, KASSIGN_REGION_CONFIG, 0,
+					  vdev->config, vdev->info.config_size);
+	for (i = 0; i < KASSIGN_NUM_IRQS && !err; i++) {
+		err = kassign_device_get_irq(vdev->dev_fd, i, &info);
+		vdev->irq_count[i] = info.count;
+	}
+	return err;
+}
+
+static int serve_device_info(struct vfu_device *vdev, struct vfu_msg *msg)
+{
+	int err = take_copy(vdev);
+
 	if (!err)
 		err = kassign_guest_sync(vdev->guest_fd, 0, NULL);
 	if (err) {
@@ -90,6 +112,7 @@ static int serve_device_info(struct vfu_device *vdev, struct vfu_msg *msg)
 		.num_irqs = VFU_NUM_IRQS,
 	};
 	vdev->hide_msix = vdev->inject;
+	vdev->plugging = true;
 	return vfu_reply(vdev->sock, msg, sizeof(msg->device_info));
 }
 
@@ -118,20 +141,18 @@ static int serve_region_info(struct vfu_device *vdev, struct vfu_msg *msg)
 
 static int serve_irq_info(struct vfu_device *vdev, struct vfu_msg *msg)
 {
-	struct kassign_irq_info info = { 0 };
-	uint32_t index = msg->irq_info.index;
+	uint32_t index = msg->irq_info.index, count = 0;
 
 	/* An eventfd for errors would let the device stop the guest. */
 	if (index >= VFU_IRQ_ERR)
 		return vfu_reply_error(vdev->sock, msg, EINVAL);
-	if (!(index == KASSIGN_IRQ_MSIX && vdev->inject) &&
-	    kassign_device_get_irq(vdev->dev_fd, index, &info))
-		info.count = 0;
+	if (!(index == KASSIGN_IRQ_MSIX && vdev->inject))
+		count = vdev->irq_count[index];
 	msg->irq_info = (struct vfu_irq_info) {
 		.argsz = sizeof(msg->irq_info),
 		.flags = VFU_IRQ_EVENTFD,
 		.index = index,
-		.count = info.count,
+		.count = count,
 	};
 	return vfu_reply(vdev->sock, msg, sizeof(msg->irq_info));
 }
@@ -239,6 +260,16 @@ static void hide_msix(struct vfu_device *vdev, struct vfu_region_access *arg)
 	arg->data[pos + 2] = PCI_CAP_MSIX_SIZEOF;
 }
 
+/* The device did not. */
+static void answer_for(struct vfu_device *vdev, struct vfu_region_access *arg)
+{
+	if (vdev->plugging && arg->region == KASSIGN_REGION_CONFIG &&
+	    in_region(vdev, arg))
+		memcpy(arg->data, vdev->config + arg->offset, arg->count);
+	else
+		memset(arg->data, 0xff, arg->count);
+}
+
 static int serve_read(struct vfu_device *vdev, struct vfu_msg *msg)
 {
 	struct vfu_region_access *arg = &msg->access;
@@ -248,11 +279,10 @@ static int serve_read(struct vfu_device *vdev, struct vfu_msg *msg)
 		return -EPROTO;
 	err = access_region(vdev, arg, false);
 	if (err) {
-		memset(arg->data, 0xff, arg->count);
 		note(vdev, "reading the device", err);
-	} else {
-		hide_msix(vdev, arg);
+		answer_for(vdev, arg);
 	}
+	hide_msix(vdev, arg);
 	return vfu_reply(vdev->sock, msg, sizeof(*arg) + arg->count);
 }
 
@@ -278,6 +308,7 @@ static int serve_reset(struct vfu_device *vdev, struct vfu_msg *msg)
 		note(vdev, "resetting the device", err);
 	else
 		vdev->event(vdev->event_ctx, "reset\n");
+	vdev->plugging = false;
 	return vfu_reply(vdev->sock, msg, 0);
 }
 

@@ -15,7 +15,11 @@
  * @inject:	MSI-X is delivered by the module and hidden from the client
  * @hide_msix:	the next whole read of config space hides the capability
  * @negotiated:	VERSION has been exchanged
- * @gone:	the device answered ENODEV: it was taken away
+ * @gone:	the device was taken away
+ * @plugging:	between DEVICE_GET_INFO and the end of the first DEVICE_RESET: the
+ *		client must not see the device go
+ * @config:	config space as it was at DEVICE_GET_INFO, to answer from then
+ * @irq_count:	vectors of each kind, as they were then
  * @info:	the device
  * @region:	its regions
  * @event:	tells the keeper, one line
@@ -28,8 +32,11 @@ struct vfu_device {
 	bool hide_msix;
 	bool negotiated;
 	bool gone;
+	bool plugging;
 	struct kassign_device_info info;
 	struct kassign_region_info region[KASSIGN_NUM_REGIONS];
+	uint8_t config[VFU_MAX_ACCESS];
+	uint32_t irq_count[KASSIGN_NUM_IRQS];
 	void (*event)(void *ctx, const char *line);
 	void *event_ctx;
 };

@@ -183,6 +183,14 @@ static void put_assigned(struct json_object *o, const struct kassign_device_entr
 	put_num(o, "irqs_failed", d->irqs_failed);
 	put_counts(o, d);
 	put_num(o, "resets", d->resets);
+	put_num(o, "dma_faults", d->faults);
+	if (d->faults) {
+		char addr[24];
+
+		snprintf(addr, sizeof(addr), "0x%llx",
+			 (unsigned long long)d->fault_addr);
+		put_str(o, "dma_fault_addr", addr);
+	}
 }
 
 static struct json_object *status_row(const struct kassign_device_entry *d,

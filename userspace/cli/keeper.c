@@ -70,6 +70,24 @@ int agent_start(struct keeper *k, struct problem *p)
 	return state_write(&k->state, p);
 }
 
+int agent_ready(struct keeper *k, struct problem *p)
+{
+	struct pollfd pfd = { .fd = k->agent_fd, .events = POLLIN };
+	char line[256] = "it ended at once";
+	ssize_t n;
+
+	if (poll(&pfd, 1, 5000) == 0)
+		return problem(p, EXIT_FAILED, NULL, "the agent does not start");
+	n = recv(k->agent_fd, line, sizeof(line) - 1, MSG_DONTWAIT);
+	if (n > 0)
+		line[n] = '\0';
+	if (n > 0 && !strncmp(line, "ready\n", 6))
+		return 0;
+	line[strcspn(line, "\n")] = '\0';
+	return problem(p, EXIT_FAILED, NULL, "the agent cannot start: %s",
+		       strncmp(line, "error ", 6) ? line : line + 6);
+}
+
 /* Our own child, not yet waited for, so the pid cannot be somebody else's. */
 void agent_end(struct keeper *k)
 {

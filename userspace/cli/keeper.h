@@ -46,6 +46,8 @@ bool keeper_cancelled(const struct keeper *k);
 /* ---- agent process ---- */
 
 int agent_start(struct keeper *k, struct problem *p);
+/* Waits until it is in its sandbox and has the device. */
+int agent_ready(struct keeper *k, struct problem *p);
 /* Ends it, waits; the kernel has released the device when this returns. */
 void agent_end(struct keeper *k);
 

@@ -207,7 +207,7 @@ static int do_socket(struct keeper *k, struct problem *p)
 	    listen(k->listen_fd, 1))
 		return problem(p, EXIT_FAILED, NULL, "socket %s: %s",
 			       addr.sun_path, strerror(errno));
-	return agent_start(k, p);
+	return agent_start(k, p) ? -1 : agent_ready(k, p);
 }
 
 static void undo_socket(struct keeper *k)

@@ -148,6 +148,13 @@ int kassign_device_get_status(int dev_fd, struct kassign_device_status *st)
 	return CALL(dev_fd, KASSIGN_DEVICE_GET_STATUS, st);
 }
 
+int kassign_report_faults(int dev_fd, uint64_t count, uint64_t addr)
+{
+	struct kassign_report_faults arg = { .count = count, .addr = addr };
+
+	return CALL(dev_fd, KASSIGN_DEVICE_REPORT_FAULTS, &arg);
+}
+
 static int whole(ssize_t done, size_t len)
 {
 	if (done < 0)

@@ -69,6 +69,8 @@ int kassign_irq_loopback(int dev_fd, uint32_t index, uint32_t start,
 			 uint32_t count);
 int kassign_device_reset(int dev_fd);
 int kassign_device_get_status(int dev_fd, struct kassign_device_status *st);
+/* DMA faults of the device that were found in the kernel log */
+int kassign_report_faults(int dev_fd, uint64_t count, uint64_t addr);
 /* One access to a region; 0 or -errno, -EIO if it was cut short. */
 int kassign_region_read(int dev_fd, uint32_t index, uint64_t off,
 			void *buf, size_t len);
@@ -91,7 +93,7 @@ struct kassign_device_entry {
 	uint64_t domain;		/* equal number: same IOMMU domain; 0 none */
 	uint32_t flags;			/* KASSIGN_STATUS_* */
 	uint32_t irq_index, irq_vectors, bar_slots, resets;
-	uint64_t irqs, irqs_failed, trapped, config_accesses;
+	uint64_t irqs, irqs_failed, trapped, config_accesses, faults, fault_addr;
 	uint32_t nr_irq_counts;
 	uint64_t irq_counts[KASSIGN_MAX_IRQ_COUNTS];
 };

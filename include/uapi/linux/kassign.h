@@ -99,7 +99,8 @@ struct kassign_guest_open {
  * memory (first device of the guest) and attaches the group to the guest's
  * domain. Returns a device fd (O_CLOEXEC). May take seconds; a signal stops it
  * and undoes all (EINTR). When the last device fd is closed the device is
- * quiesced, reset and released.
+ * quiesced, reset and released. poll() on a device fd gives POLLHUP once the
+ * device was taken away.
  *
  * Errors: ENODEV (no such device, or not bound to kassign), EBUSY (already
  * assigned, or another device of its IOMMU group is used by the host),
@@ -360,6 +361,9 @@ struct kassign_device_reset {
  * @irqs_failed: out: interrupts that could not be delivered
  * @trapped:	out: BAR accesses served by pread/pwrite on this fd
  * @config_accesses: out: config space accesses served
+ * @faults:	out: DMA the IOMMU refused; a lower bound, for hardware and kernel
+ *		log only some of a burst
+ * @fault_addr:	out: IOVA (guest-physical address) of the last one
  *
  * On: device fd.
  */
@@ -374,12 +378,32 @@ struct kassign_device_status {
 	__aligned_u64 irqs_failed;
 	__aligned_u64 trapped;
 	__aligned_u64 config_accesses;
+	__aligned_u64 faults;
+	__aligned_u64 fault_addr;
 };
 #define KASSIGN_STATUS_MEMORY		(1U << 0)	/* guest decodes memory */
 #define KASSIGN_STATUS_MASTER		(1U << 1)	/* guest enabled DMA */
 #define KASSIGN_STATUS_IO		(1U << 2)	/* guest decodes I/O */
 #define KASSIGN_STATUS_INJECT		(1U << 3)	/* module delivers interrupts */
 #define KASSIGN_DEVICE_GET_STATUS	KASSIGN_IOC(37)
+
+/**
+ * struct kassign_report_faults - KASSIGN_DEVICE_REPORT_FAULTS
+ * @argsz:	in: sizeof(struct kassign_report_faults)
+ * @flags:	in: must be 0
+ * @count:	in: DMA faults of this device seen in the kernel log, 1 or more
+ * @addr:	in: IOVA of the last one
+ *
+ * On: device fd. Intel's IOMMU driver tells of a fault only in the kernel log;
+ * whoever reads it (the agent) adds what it finds to the device's counters.
+ */
+struct kassign_report_faults {
+	__u32 argsz;
+	__u32 flags;
+	__aligned_u64 count;
+	__aligned_u64 addr;
+};
+#define KASSIGN_DEVICE_REPORT_FAULTS	KASSIGN_IOC(38)
 
 /* ------------------------------------------------------------------ netlink */
 
@@ -429,6 +453,8 @@ enum {
 	KASSIGN_A_DEV_RESETS,		/* u32 */
 	KASSIGN_A_DEV_TRAPPED,		/* u64 */
 	KASSIGN_A_DEV_CONFIG,		/* u64 */
+	KASSIGN_A_DEV_FAULTS,		/* u64 */
+	KASSIGN_A_DEV_FAULT_ADDR,	/* u64 */
 	__KASSIGN_A_MAX,
 };
 #define KASSIGN_A_MAX (__KASSIGN_A_MAX - 1)

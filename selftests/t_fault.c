@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every call of the module that can fail, made to fail in turn: first the first
+ * one of an operation, then the second, until the operation has no more. After
+ * each, all is as before, and the operation works.
+ *
+ * Needs a module with fault injection (src/fault.h). On a kernel with failslab
+ * and fail_page_alloc also every allocation deeper in the kernel.
+ */
+#include <fcntl.h>
+#include <linux/pci_regs.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "tap.h"
+
+#define NTH	"/sys/module/kassign/parameters/fault_nth"
+#define SITES	"/sys/kernel/debug/kassign/fault_sites"
+#define SLOT_GPA (5ULL << 30)
+#define VECTOR	0x41
+
+/* ---- arming ---- */
+
+static void put_number(const char *path, long value)
+{
+	char text[32];
+	int fd = open(path, O_WRONLY), n;
+
+	ASSERT(fd >= 0);
+	n = sprintf(text, "%ld", value);
+	ASSERT_EQ(write(fd, text, n), n);
+	close(fd);
+}
+
+static long get_number(const char *path)
+{
+	char text[32] = "";
+	int fd = open(path, O_RDONLY);
+
+	ASSERT(fd >= 0);
+	ASSERT(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	return atol(text);
+}
+
+static void need_faults(void)
+{
+	if (access(NTH, W_OK))
+		SKIP("the module has no fault injection (build it with KASSIGN_FAULTS=y)");
+}
+
+/* Did the fault happen? */
+static bool disarm(void)
+{
+	bool fired = !get_number(NTH);
+
+	put_number(NTH, 0);
+	return fired;
+}
+
+/* ---- the picture before and after ---- */
+
+struct picture {
+	long pins;
+	int fds;
+	int guests;
+};
+
+static int open_fds(void)
+{
+	int fd, nr = 0;
+
+	for (fd = 0; fd < 256; fd++)
+		nr += fcntl(fd, F_GETFD) >= 0;
+	return nr;
+}
+
+static int guests(void)
+{
+	struct kassign_guest_entry *entries;
+	int nr = kassign_list_guests(&entries);
+
+	if (nr > 0)
+		free(entries);
+	return nr;
+}
+
+static struct picture picture(void)
+{
+	return (struct picture) { host_pins(), open_fds(), guests() };
+}
+
+static void expect_picture(const struct picture *before)
+{
+	int i;
+
+	host_expect_pins(before->pins);
+	ASSERT_EQ(open_fds(), before->fds);
+	for (i = 0; i < 100 && guests() != before->guests; i++)
+		usleep(10000);
+	ASSERT_EQ(guests(), before->guests);
+}
+
+/* Is this an error a person understands without a reason of ours? */
+static bool plain(int err)
+{
+	return err == -ENOMEM || err == -EINTR || err == -EMFILE ||
+	       err == -ENFILE || err == -EFAULT;
+}
+
+static void expect_works(struct rig *rig)
+{
+	unsigned char *p = vmm_ptr(&rig->vmm, 0x400000);
+
+	ASSERT_EQ(edu_read(rig->dev, EDU_ID), EDU_ID_VALUE);
+	memset(p, 0xa5, 64);
+	edu_dma(rig->dev, 0x400000, 64, false);
+	memset(p, 0, 64);
+	edu_dma(rig->dev, 0x400000, 64, true);
+	ASSERT_EQ(p[0], 0xa5);
+	ASSERT_EQ(p[63], 0xa5);
+}
+
+/* A VM, bound device, no guest fd */
+static void start_vm(struct rig *rig)
+{
+	need_faults();
+	memset(rig, 0, sizeof(*rig));
+	rig->guest = rig->dev = -1;
+	host_bind(EDU);
+	vmm_start(&rig->vmm, VMM_ANON);
+	rig->ctl = kassign_open();
+	ASSERT(rig->ctl >= 0);
+}
+
+static void open_guest(struct rig *rig)
+{
+	char why[256] = "";
+
+	rig->guest = kassign_guest_open(rig->ctl, rig->vmm.vm_fd, why,
+					sizeof(why));
+	ASSERT(rig->guest >= 0);
+}
+
+static int assign(struct rig *rig, char why[256])
+{
+	struct kassign_bdf addr;
+
+	ASSERT_EQ(kassign_bdf_parse(EDU, &addr), 0);
+	rig->dev = kassign_add_device(rig->guest, &addr, why, 256);
+	return rig->dev;
+}
+
+static void start_attached(struct rig *rig)
+{
+	char why[256];
+
+	start_vm(rig);
+	open_guest(rig);
+	ASSERT(assign(rig, why) >= 0);
+	edu_enable(rig, BAR0_GPA);
+}
+
+static void end(struct rig *rig)
+{
+	if (rig->dev >= 0)
+		close(rig->dev);
+	if (rig->guest >= 0)
+		close(rig->guest);
+	close(rig->ctl);
+	vmm_end(&rig->vmm);
+}
+
+static void report(const char *what, int nr)
+{
+	printf("# %s: %d calls made to fail\n", what, nr - 1);
+	ASSERT(nr > 1);
+}
+
+/* ---- one operation each ---- */
+
+TEST(binding_the_driver)
+{
+	bool fired = true;
+	int nr;
+
+	need_faults();
+	for (nr = 1; fired; nr++) {
+		host_unbind(EDU);
+		put_number(NTH, nr);
+		host_try_bind(EDU);
+		fired = disarm();
+		if (fired)
+			ASSERT_EQ(host_state(EDU), -1);
+		host_bind(EDU);
+		ASSERT_EQ(host_state(EDU), KASSIGN_DEV_FREE);
+	}
+	report("bind", nr - 1);
+}
+
+TEST(opening_a_guest)
+{
+	struct picture before;
+	char why[256] = "";
+	bool fired = true;
+	struct rig rig;
+	int nr, fd;
+
+	start_vm(&rig);
+	before = picture();
+	for (nr = 1; fired; nr++) {
+		put_number(NTH, nr);
+		fd = kassign_guest_open(rig.ctl, rig.vmm.vm_fd, why, sizeof(why));
+		fired = disarm();
+		if (fd >= 0)
+			close(fd);
+		else
+			ASSERT(why[0] || plain(fd));
+		ASSERT(fired == (fd < 0));
+		expect_picture(&before);
+	}
+	report("guest open", nr - 1);
+	end(&rig);
+}
+
+TEST(attaching)
+{
+	struct picture before;
+	char why[256] = "";
+	bool fired = true;
+	struct rig rig;
+	int nr;
+
+	start_vm(&rig);
+	open_guest(&rig);
+	before = picture();
+	for (nr = 1; fired; nr++) {
+		why[0] = '\0';
+		put_number(NTH, nr);
+		assign(&rig, why);
+		fired = disarm();
+		if (rig.dev < 0)
+			ASSERT(why[0] || plain(rig.dev));
+		if (rig.dev >= 0)
+			close(rig.dev);
+		host_expect_state(EDU, KASSIGN_DEV_FREE);
+		expect_picture(&before);
+	}
+	report("attach", nr - 1);
+	ASSERT(assign(&rig, why) >= 0);
+	edu_enable(&rig, BAR0_GPA);
+	expect_works(&rig);
+	end(&rig);
+}
+
+/* A second device of the guest takes another path. */
+TEST(attaching_a_second_device)
+{
+	struct kassign_bdf second;
+	struct picture before;
+	char why[256] = "";
+	bool fired = true;
+	struct rig rig;
+	int nr, fd;
+
+	start_attached(&rig);
+	host_bind(IGB);
+	ASSERT_EQ(kassign_bdf_parse(IGB, &second), 0);
+	before = picture();
+	for (nr = 1; fired; nr++) {
+		why[0] = '\0';
+		put_number(NTH, nr);
+		fd = kassign_add_device(rig.guest, &second, why, sizeof(why));
+		fired = disarm();
+		if (fd >= 0)
+			close(fd);
+		else
+			ASSERT(why[0] || plain(fd));
+		host_expect_state(IGB, KASSIGN_DEV_FREE);
+		expect_picture(&before);
+	}
+	report("second attach", nr - 1);
+	expect_works(&rig);
+	end(&rig);
+	host_rebind(IGB);
+}
+
+TEST(releasing)
+{
+	struct picture before;
+	bool fired = true;
+	char why[256];
+	struct rig rig;
+	int nr;
+
+	start_vm(&rig);
+	open_guest(&rig);
+	before = picture();
+	for (nr = 1; fired; nr++) {
+		ASSERT(assign(&rig, why) >= 0);
+		rig.vmm.nr_mmio = 0;
+		edu_enable(&rig, BAR0_GPA);
+		ASSERT_EQ(kassign_irq_inject(rig.dev, KASSIGN_IRQ_MSI), 0);
+		host_program_msi(rig.dev, VECTOR, true);
+		put_number(NTH, nr);
+		close(rig.dev);
+		host_expect_state(EDU, KASSIGN_DEV_FREE);
+		host_expect_pins(before.pins);
+		fired = disarm();
+		expect_picture(&before);
+	}
+	report("release", nr - 1);
+	ASSERT(assign(&rig, why) >= 0);
+	rig.vmm.nr_mmio = 0;
+	edu_enable(&rig, BAR0_GPA);
+	expect_works(&rig);
+	end(&rig);
+}
+
+/* On, elsewhere, off. The guest always reaches the device, directly or not. */
+TEST(moving_bars)
+{
+	struct kassign_device_status st;
+	bool fired = true;
+	struct rig rig;
+	int nr;
+
+	start_attached(&rig);
+	vmm_add_mmio(&rig.vmm, BAR0_GPA + (16 << 20), 1 << 20, rig.dev, 0);
+	for (nr = 1; fired; nr++) {
+		put_number(NTH, nr);
+		config_write(rig.dev, PCI_COMMAND, 2, 0);
+		config_write(rig.dev, PCI_BASE_ADDRESS_0, 4, BAR0_GPA + (16 << 20));
+		config_write(rig.dev, PCI_COMMAND, 2,
+			     PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+		fired = disarm();
+		ASSERT_EQ(vmm_read(&rig.vmm, BAR0_GPA + (16 << 20), 1), EDU_ID_VALUE);
+		config_write(rig.dev, PCI_COMMAND, 2, 0);
+		config_write(rig.dev, PCI_BASE_ADDRESS_0, 4, BAR0_GPA);
+		config_write(rig.dev, PCI_COMMAND, 2,
+			     PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+		ASSERT_EQ(kassign_device_get_status(rig.dev, &st), 0);
+		ASSERT_EQ(st.bar_slots, 1);
+		ASSERT_EQ(vmm_read(&rig.vmm, BAR0_GPA, 1), EDU_ID_VALUE);
+	}
+	report("BAR moves", nr - 1);
+	expect_works(&rig);
+	end(&rig);
+}
+
+static void raise_once(struct rig *rig)
+{
+	uint64_t before = rig->vmm.mbox->irqs[VECTOR];
+
+	edu_write(rig->dev, EDU_IRQ_RAISE, 1);
+	edu_write(rig->dev, EDU_IRQ_ACK, 1);
+	ASSERT(vmm_wait_irqs(&rig->vmm, VECTOR, before + 1));
+}
+
+TEST(interrupts_by_eventfd)
+{
+	int32_t fd = eventfd(0, EFD_NONBLOCK);
+	bool fired = true;
+	struct rig rig;
+	int nr, fds, err;
+
+	start_attached(&rig);
+	vmm_irqfd(&rig.vmm, fd, 24, 0xfee00000, VECTOR);
+	fds = open_fds();
+	for (nr = 1; fired; nr++) {
+		put_number(NTH, nr);
+		err = kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, 0, 1, &fd);
+		fired = disarm();
+		ASSERT(fired == (err != 0));
+		ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_MSI), 0);
+		ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, 0, 1,
+					       &fd), 0);
+		raise_once(&rig);
+		ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_MSI), 0);
+		ASSERT_EQ(open_fds(), fds);
+	}
+	report("irqfd", nr - 1);
+	end(&rig);
+}
+
+TEST(interrupts_by_injection)
+{
+	bool fired = true;
+	struct rig rig;
+	int nr;
+
+	start_attached(&rig);
+	for (nr = 1; fired; nr++) {
+		put_number(NTH, nr);
+		ASSERT_EQ(kassign_irq_inject(rig.dev, KASSIGN_IRQ_MSI), 0);
+		host_program_msi(rig.dev, VECTOR, true);
+		edu_write(rig.dev, EDU_IRQ_RAISE, 1);
+		edu_write(rig.dev, EDU_IRQ_ACK, 1);
+		usleep(20000);
+		ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_MSI), 0);
+		fired = disarm();
+		host_program_msi(rig.dev, VECTOR, false);
+		ASSERT_EQ(kassign_irq_inject(rig.dev, KASSIGN_IRQ_MSI), 0);
+		host_program_msi(rig.dev, VECTOR, true);
+		raise_once(&rig);
+		ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_MSI), 0);
+		host_program_msi(rig.dev, VECTOR, false);
+	}
+	report("injection", nr - 1);
+	end(&rig);
+}
+
+/* New memory, and the loss of it */
+TEST(following_the_memory)
+{
+	struct kassign_guest_status st;
+	bool fired = true;
+	struct rig rig;
+	int nr, err;
+
+	start_attached(&rig);
+	/* The periodic check must not do it in our place: it sleeps 40 ms. */
+	for (nr = 1; fired; nr++) {
+		rig.vmm.nr_slots = 1;
+		vmm_add_slot(&rig.vmm, SLOT_GPA, 4 << 20, 0, VMM_ANON);
+		put_number(NTH, nr);
+		err = kassign_guest_sync(rig.guest, 0, NULL);
+		vmm_del_slot(&rig.vmm, SLOT_GPA);
+		err |= kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL);
+		fired = disarm();
+		(void)err;
+		ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
+		ASSERT_EQ(kassign_guest_get_status(rig.guest, &st), 0);
+		ASSERT_EQ(st.mapped_bytes, VMM_LOW_SIZE);
+		ASSERT_EQ(st.todo_bytes, 0);
+	}
+	report("sync", nr - 1);
+	expect_works(&rig);
+	end(&rig);
+}
+
+TEST(resetting)
+{
+	bool fired = true;
+	struct rig rig;
+	int nr;
+
+	start_attached(&rig);
+	for (nr = 1; fired; nr++) {
+		put_number(NTH, nr);
+		kassign_device_reset(rig.dev);
+		fired = disarm();
+		rig.vmm.nr_mmio = 0;
+		edu_enable(&rig, BAR0_GPA);
+		ASSERT_EQ(vmm_read(&rig.vmm, BAR0_GPA, 1), EDU_ID_VALUE);
+	}
+	report("reset", nr - 1);
+	end(&rig);
+}
+
+TEST(long_accesses)
+{
+	unsigned char buf[256], copy[256];
+	bool fired = true;
+	struct rig rig;
+	int nr, err;
+
+	start_attached(&rig);
+	ASSERT_EQ(kassign_region_read(rig.dev, 7, 0, copy, 256), 0);
+	for (nr = 1; fired; nr++) {
+		put_number(NTH, nr);
+		err = kassign_region_read(rig.dev, 7, 0, buf, 256);
+		if (!err)
+			err = kassign_region_write(rig.dev, 7, 64, buf + 64, 16);
+		fired = disarm();
+		ASSERT(fired == (err != 0));
+		ASSERT_EQ(kassign_region_read(rig.dev, 7, 0, buf, 256), 0);
+		ASSERT(!memcmp(buf, copy, 256));
+	}
+	report("accesses", nr - 1);
+	end(&rig);
+}
+
+/* The VMM is killed; nobody is left to be told. */
+TEST(dying)
+{
+	struct picture before;
+	bool fired = true;
+	int nr, status;
+	pid_t pid;
+
+	need_faults();
+	host_bind(EDU);
+	before = picture();
+	for (nr = 1; fired; nr++) {
+		pid = fork();
+		if (!pid) {
+			struct rig rig;
+
+			start_attached(&rig);
+			ASSERT_EQ(kassign_irq_inject(rig.dev, KASSIGN_IRQ_MSI), 0);
+			host_program_msi(rig.dev, VECTOR, true);
+			put_number(NTH, nr);
+			kill(getpid(), SIGKILL);
+		}
+		waitpid(pid, &status, 0);
+		ASSERT(WIFSIGNALED(status));
+		host_expect_state(EDU, KASSIGN_DEV_FREE);
+		expect_picture(&before);
+		fired = disarm();
+	}
+	report("death", nr - 1);
+}
+
+/* Nothing that ran may have been left out. */
+TEST(every_call_has_failed_once)
+{
+	char what[64], where[64];
+	int runs, failed, nr = 0, never = 0;
+	FILE *f;
+
+	need_faults();
+	f = fopen(SITES, "r");
+	ASSERT(f);
+	while (fscanf(f, "%63s %63s %d %d", what, where, &runs, &failed) == 4) {
+		nr++;
+		if (failed)
+			continue;
+		never++;
+		printf("# never failed: %s in %s, ran %d times\n", what, where,
+		       runs);
+	}
+	fclose(f);
+	printf("# %d calls that can fail, %d never did\n", nr, never);
+	ASSERT(nr > 40);
+	ASSERT_EQ(never, 0);
+}
+
+/* ---- the kernel's own fault injection ---- */
+
+#define FAIL_NTH "/proc/thread-self/fail-nth"
+
+static void any_allocation(void)
+{
+	static const char * const all[] = {
+		"failslab/ignore-gfp-wait", "fail_page_alloc/ignore-gfp-wait",
+		"fail_page_alloc/ignore-gfp-highmem", "fail_page_alloc/min-order",
+		"failslab/verbose", "fail_page_alloc/verbose",
+	};
+	char path[128];
+	size_t i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", all[i]);
+		put_number(path, 0);
+	}
+}
+
+/* In steps, for there are many: every allocation near the start, then a sample */
+static int next_nth(int nr)
+{
+	return nr < 40 ? nr + 1 : nr + 1 + nr / 12;
+}
+
+TEST(attaching_with_any_allocation_failing)
+{
+	struct picture before;
+	char why[256] = "";
+	struct rig rig;
+	int nr, tried = 0, refused = 0;
+	long left = 0;
+
+	if (access(FAIL_NTH, W_OK))
+		SKIP("this kernel has no fault injection");
+	start_vm(&rig);
+	open_guest(&rig);
+	any_allocation();
+	before = picture();
+	for (nr = 1; !left; nr = next_nth(nr)) {
+		put_number(FAIL_NTH, nr);
+		assign(&rig, why);
+		left = get_number(FAIL_NTH);
+		put_number(FAIL_NTH, 0);
+		tried++;
+		refused += rig.dev < 0;
+		if (rig.dev >= 0)
+			close(rig.dev);
+		host_expect_state(EDU, KASSIGN_DEV_FREE);
+		expect_picture(&before);
+	}
+	printf("# %d of the first %d allocations tried, %d refused the attach\n",
+	       tried, nr, refused);
+	ASSERT(refused > 20);
+	ASSERT(assign(&rig, why) >= 0);
+	edu_enable(&rig, BAR0_GPA);
+	expect_works(&rig);
+	end(&rig);
+}

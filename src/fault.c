@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Fault injection: which call fails, and a list of all that could have.
+ *
+ *   fault_nth	 module parameter: the nth such call from now on fails, once;
+ *		 counts down to 0, which means that it has
+ *   fault_sites debugfs kassign/fault_sites: calls that ran, each with how often
+ *		 it ran and how often it failed
+ */
+#include <linux/debugfs.h>
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/spinlock.h>
+
+#include "kassign.h"
+
+static DEFINE_SPINLOCK(fault_lock);
+static struct kassign_fault_site *fault_sites;
+static unsigned int fault_nth;
+module_param(fault_nth, uint, 0600);
+MODULE_PARM_DESC(fault_nth, "For tests: the nth call that can fail does, once");
+
+static struct dentry *fault_dir;
+
+bool kassign_fault_now(struct kassign_fault_site *site)
+{
+	unsigned long flags;
+	bool now = false;
+
+	spin_lock_irqsave(&fault_lock, flags);
+	if (atomic_inc_return(&site->runs) == 1) {
+		site->next = fault_sites;
+		fault_sites = site;
+	}
+	if (fault_nth)
+		now = !--fault_nth;
+	if (now)
+		atomic_inc(&site->failed);
+	spin_unlock_irqrestore(&fault_lock, flags);
+	if (now)
+		pr_debug("kassign: %s in %s:%d fails now\n", site->what,
+			 site->where, site->line);
+	return now;
+}
+
+static int sites_show(struct seq_file *seq, void *unused)
+{
+	struct kassign_fault_site *site;
+
+	for (site = READ_ONCE(fault_sites); site; site = site->next)
+		seq_printf(seq, "%s %s:%d %d %d\n", site->what, site->where,
+			   site->line, atomic_read(&site->runs),
+			   atomic_read(&site->failed));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(sites);
+
+void kassign_fault_init(void)
+{
+	fault_dir = debugfs_create_dir(KASSIGN_NAME, NULL);
+	debugfs_create_file("fault_sites", 0400, fault_dir, NULL, &sites_fops);
+}
+
+void kassign_fault_exit(void)
+{
+	debugfs_remove(fault_dir);
+}
