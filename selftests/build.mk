@@ -42,10 +42,16 @@ $(OUT)/test_vfu: UNIT_LDFLAGS := $(foreach f,guest_sync device_get_info \
 $(OUT)/test_bdf: unit-obj :=
 $(OUT)/test_qmp: unit-obj := userspace/cli/qmp.o userspace/cli/vmm.o userspace/cli/util.o
 $(OUT)/test_guestfind: unit-obj := userspace/cli/guestfind.o userspace/cli/util.o
+# These once more, for states in the directory the test is in.
+state-obj := $(OUT)/userspace/cli/state.o $(OUT)/userspace/cli/recover.o
+$(state-obj): FLAGS += -DRUN_DIR='"."'
+$(OUT)/test_state: $(state-obj)
+$(OUT)/test_state: unit-obj := userspace/cli/util.o
+$(OUT)/test_state: UNIT_LDFLAGS := $(state-obj)
 $(OUT)/test_%: $(OUT)/selftests/unit/test_%.o
 	$(CC) -o $@ $< $(unit-obj:%=$(TOOLS)/%) $(UNIT_LDFLAGS) $(LIBS) \
 		$(shell pkg-config --libs cmocka json-c)
 
--include $(vmm-obj:.o=.d) $(tests:%=$(OUT)/selftests/%.d)
+-include $(vmm-obj:.o=.d) $(state-obj:.o=.d) $(tests:%=$(OUT)/selftests/%.d)
 .SECONDARY:
 .PHONY: all

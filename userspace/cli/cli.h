@@ -13,7 +13,9 @@
 #include "libkassign.h"
 
 #define KASSIGN_VERSION	"0.1"
+#ifndef RUN_DIR			/* unit tests have their own */
 #define RUN_DIR		"/run/kassign"
+#endif
 #define NAME_LEN	64
 #define PATH_LEN	108	/* what fits a Unix socket address */
 
@@ -163,8 +165,8 @@ int state_read(const char *bdf, struct state *state);	/* -1: none or broken */
 void state_remove(const char *bdf);
 void state_device_id(const struct state *state, char id[NAME_LEN]);
 void state_path(const char *bdf, const char *suffix, char path[PATH_LEN]);
-/* recover.c: all of them; an array for free() */
-int states_read(struct state **states);
+/* recover.c: all good ones, an array for free(); @tell of the broken ones */
+int states_read(struct state **states, bool tell);
 /* Exclusive; fd, or -1 when somebody has it */
 int state_lock(const char *name);
 

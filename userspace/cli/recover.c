@@ -12,8 +12,21 @@
 
 #include "cli.h"
 
-/* All readable states; an array for free() */
-int states_read(struct state **states)
+static void tell_broken(const char *bdf)
+{
+	char path[PATH_LEN], cure[PATH_LEN + 32];
+	struct problem p;
+
+	state_path(bdf, ".json", path);
+	if (access(path, F_OK))
+		return;		/* not broken: removed meanwhile */
+	snprintf(cure, sizeof(cure), "remove it: rm %s", path);
+	problem(&p, EXIT_FAILED, cure,
+		"the state file %s is broken and is ignored", path);
+	problem_print(&p, false);
+}
+
+int states_read(struct state **states, bool tell)
 {
 	DIR *dir = opendir(RUN_DIR);
 	struct state *grown;
@@ -32,7 +45,10 @@ int states_read(struct state **states)
 		if (!grown)
 			break;
 		*states = grown;
-		nr += !state_read(bdf, &grown[nr]);
+		if (!state_read(bdf, &grown[nr]))
+			nr++;
+		else if (tell)
+			tell_broken(bdf);
 	}
 	if (dir)
 		closedir(dir);
@@ -44,7 +60,7 @@ int device_find(const char *text, struct pci_dev_info *dev, struct problem *p)
 {
 	char bdf[KASSIGN_BDF_LEN] = "";
 	struct state *states;
-	int nr = states_read(&states), i;
+	int nr = states_read(&states, false), i;
 
 	for (i = 0; i < nr; i++)
 		if (!strcmp(states[i].link.name, text))
@@ -102,7 +118,7 @@ static int recover_one(const struct state *state, bool quiet)
 int recover(const char *bdf, bool quiet)
 {
 	struct state *states;
-	int nr = states_read(&states), i, code = EXIT_OK, lock;
+	int nr = states_read(&states, true), i, code = EXIT_OK, lock;
 
 	for (i = 0; i < nr; i++) {
 		if ((bdf && strcmp(bdf, states[i].dev.name)) ||

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -102,67 +103,139 @@ int state_write(const struct state *state, struct problem *p)
 	return 0;
 }
 
-static void get_text(struct json_object *o, const char *key, char *to, size_t len)
+/* @o's member, when it is there and of that type */
+static struct json_object *member(struct json_object *o, const char *key,
+				  enum json_type type)
 {
 	struct json_object *value;
 
-	if (json_object_object_get_ex(o, key, &value))
-		copy_str(to, len, json_object_get_string(value));
+	return json_object_object_get_ex(o, key, &value) &&
+	       json_object_is_type(value, type) ? value : NULL;
 }
 
-static int64_t get_int(struct json_object *o, const char *key)
+/* Whole or not at all: a cut name would be another name. */
+static bool copy_text(struct json_object *value, char *to, size_t len)
 {
-	struct json_object *value;
+	const char *text = json_object_get_string(value);
+	size_t n = json_object_get_string_len(value);
 
-	return json_object_object_get_ex(o, key, &value) ?
-	       json_object_get_int64(value) : 0;
+	if (n >= len || strlen(text) != n)
+		return false;
+	copy_str(to, len, text);
+	return true;
 }
 
-static void link_from_json(struct json_object *o, struct link_state *link)
+static bool get_text(struct json_object *o, const char *key, char *to, size_t len)
 {
-	struct json_object *value;
-	size_t i;
+	struct json_object *value = member(o, key, json_type_string);
 
-	get_text(o, "name", link->name, sizeof(link->name));
-	link->up = json_object_object_get_ex(o, "up", &value) &&
-		   json_object_get_boolean(value);
-	link->mtu = get_int(o, "mtu");
-	if (!json_object_object_get_ex(o, "addresses", &value))
-		return;
-	for (i = 0; i < json_object_array_length(value) && i < MAX_ADDRS; i++)
-		copy_str(link->addrs[link->nr_addrs++], sizeof(link->addrs[0]),
-			 json_object_get_string(json_object_array_get_idx(value, i)));
+	return value && copy_text(value, to, len);
 }
 
+static bool get_int(struct json_object *o, const char *key, int64_t max,
+		    int64_t *to)
+{
+	struct json_object *value = member(o, key, json_type_int);
+
+	if (!value)
+		return false;
+	*to = json_object_get_int64(value);
+	return *to >= 0 && *to <= max;
+}
+
+static bool get_process(struct json_object *o, const char *key,
+			const char *start_key, pid_t *pid,
+			unsigned long long *start)
+{
+	int64_t n, when;
+
+	if (!get_int(o, key, INT_MAX, &n) ||
+	    !get_int(o, start_key, INT64_MAX, &when))
+		return false;
+	*pid = n;
+	*start = when;
+	return true;
+}
+
+static bool get_addrs(struct json_object *o, struct link_state *link)
+{
+	struct json_object *array = member(o, "addresses", json_type_array);
+	struct json_object *addr;
+	size_t i, nr = array ? json_object_array_length(array) : 0;
+
+	if (!array || nr > MAX_ADDRS)
+		return false;
+	for (i = 0; i < nr; i++) {
+		addr = json_object_array_get_idx(array, i);
+		if (!json_object_is_type(addr, json_type_string) ||
+		    !copy_text(addr, link->addrs[i], sizeof(link->addrs[i])))
+			return false;
+	}
+	link->nr_addrs = nr;
+	return true;
+}
+
+static bool link_from_json(struct json_object *o, struct link_state *link)
+{
+	struct json_object *up = member(o, "up", json_type_boolean);
+	int64_t mtu;
+
+	if (!up || !get_int(o, "mtu", UINT_MAX, &mtu))
+		return false;
+	link->up = json_object_get_boolean(up);
+	link->mtu = mtu;
+	return get_text(o, "name", link->name, sizeof(link->name)) &&
+	       get_addrs(o, link);
+}
+
+static bool dev_from_json(struct json_object *o, struct pci_dev_info *dev)
+{
+	return get_text(o, "device", dev->name, sizeof(dev->name)) &&
+	       get_text(o, "driver", dev->driver, sizeof(dev->driver)) &&
+	       get_text(o, "driver_override", dev->override,
+			sizeof(dev->override)) &&
+	       get_text(o, "title", dev->title, sizeof(dev->title)) &&
+	       !kassign_bdf_parse(dev->name, &dev->bdf);
+}
+
+static bool guest_from_json(struct json_object *o, struct guest *guest)
+{
+	return get_text(o, "guest", guest->name, sizeof(guest->name)) &&
+	       get_process(o, "guest_pid", "guest_start", &guest->pid,
+			   &guest->start) &&
+	       get_text(o, "qmp", guest->qmp, sizeof(guest->qmp));
+}
+
+/* False unless everything to_json() puts there is there, and of its type */
+static bool from_json(struct json_object *o, struct state *state)
+{
+	return dev_from_json(o, &state->dev) &&
+	       link_from_json(member(o, "link", json_type_object),
+			      &state->link) &&
+	       guest_from_json(o, &state->guest) &&
+	       get_text(o, "port", state->port, sizeof(state->port)) &&
+	       get_text(o, "phase", state->phase, sizeof(state->phase)) &&
+	       get_process(o, "keeper", "keeper_start", &state->keeper,
+			   &state->keeper_start) &&
+	       get_process(o, "agent", "agent_start", &state->agent,
+			   &state->agent_start);
+}
+
+/* Half a state would give half a device back: all of it, or nothing. */
 int state_read(const char *bdf, struct state *state)
 {
 	char path[PATH_LEN];
-	struct json_object *o, *link;
+	struct json_object *o;
+	bool good;
 
 	memset(state, 0, sizeof(*state));
 	state_path(bdf, ".json", path);
 	o = json_object_from_file(path);
-	if (!o)
-		return -1;
-	get_text(o, "device", state->dev.name, sizeof(state->dev.name));
-	get_text(o, "driver", state->dev.driver, sizeof(state->dev.driver));
-	get_text(o, "driver_override", state->dev.override,
-		 sizeof(state->dev.override));
-	get_text(o, "title", state->dev.title, sizeof(state->dev.title));
-	if (json_object_object_get_ex(o, "link", &link))
-		link_from_json(link, &state->link);
-	get_text(o, "guest", state->guest.name, sizeof(state->guest.name));
-	state->guest.pid = get_int(o, "guest_pid");
-	state->guest.start = get_int(o, "guest_start");
-	get_text(o, "qmp", state->guest.qmp, sizeof(state->guest.qmp));
-	get_text(o, "port", state->port, sizeof(state->port));
-	get_text(o, "phase", state->phase, sizeof(state->phase));
-	state->keeper = get_int(o, "keeper");
-	state->keeper_start = get_int(o, "keeper_start");
-	state->agent = get_int(o, "agent");
-	state->agent_start = get_int(o, "agent_start");
+	good = from_json(o, state) && !strcmp(state->dev.name, bdf);
 	json_object_put(o);
-	return kassign_bdf_parse(state->dev.name, &state->dev.bdf);
+	if (!good)
+		memset(state, 0, sizeof(*state));
+	return good ? 0 : -1;
 }
 
 void state_remove(const char *bdf)
