@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A QMP client: one command at a time, events kept for who waits for them.
+ * Nothing waits for ever: QEMU serves one client of a monitor, and the others
+ * are left waiting without a word.
  */
 #include <errno.h>
 #include <poll.h>
@@ -12,16 +14,30 @@
 
 #include "cli.h"
 
+#define CONNECT_MS	3000
+#define RETRY_MS	50
 #define GREETING_MS	3000
-#define REPLY_MS	30000
+#define REPLY_MS	30000	/* and for the command to get there */
 
+/**
+ * struct qmp - a connection to a QMP monitor
+ * @fd:		the socket
+ * @failed:	errno of what ended it, 0 while it can be used. A reply that
+ *		comes too late would pass for that of the next command.
+ * @tok:	parser, with what it has of a message
+ * @buf:	as read
+ * @have:	bytes in @buf not parsed yet
+ * @events:	not asked for yet
+ * @name:	of the event returned last
+ */
 struct qmp {
 	int fd;
+	int failed;
 	struct json_tokener *tok;
 	char buf[4096];
-	size_t have;		/* bytes in buf not parsed yet */
+	size_t have;
 	struct json_object *events;
-	char name[NAME_LEN];	/* of the event returned last */
+	char name[NAME_LEN];
 };
 
 void qmp_close(struct qmp *qmp)
@@ -50,13 +66,50 @@ static struct json_object *parse_some(struct qmp *qmp, bool *broken)
 	return o;
 }
 
-/* Next message within @ms, or NULL: errno ETIMEDOUT, EPIPE or EPROTO */
+/* 0, or -1 and errno, ETIMEDOUT at @deadline */
+static int wait_ready(int fd, short events, double deadline)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+	double left;
+	int n;
+
+	do {
+		left = deadline - now_ms();
+		n = poll(&pfd, 1, left > 0 ? left : 0);
+	} while (n < 0 && errno == EINTR);
+	if (n == 0)
+		errno = ETIMEDOUT;
+	return n > 0 ? 0 : -1;
+}
+
+static bool try_again(void)
+{
+	return errno == EAGAIN || errno == EINTR;
+}
+
+static int read_some(struct qmp *qmp, double deadline)
+{
+	ssize_t n;
+
+	do {
+		if (wait_ready(qmp->fd, POLLIN, deadline))
+			return -1;
+		n = recv(qmp->fd, qmp->buf + qmp->have,
+			 sizeof(qmp->buf) - qmp->have, MSG_DONTWAIT);
+	} while (n < 0 && try_again());
+	if (n == 0)
+		errno = EPIPE;
+	if (n <= 0)
+		return -1;
+	qmp->have += n;
+	return 0;
+}
+
+/* Next message before @deadline, or NULL and errno, as ETIMEDOUT or EPROTO */
 static struct json_object *read_message(struct qmp *qmp, double deadline)
 {
-	struct pollfd pfd = { .fd = qmp->fd, .events = POLLIN };
 	struct json_object *o;
 	bool broken;
-	ssize_t n;
 
 	for (;;) {
 		if (qmp->have) {
@@ -68,22 +121,8 @@ static struct json_object *read_message(struct qmp *qmp, double deadline)
 				return NULL;
 			}
 		}
-		n = deadline - now_ms();
-		if (n < 0)
-			n = 0;
-		if (poll(&pfd, 1, n) == 0) {
-			errno = ETIMEDOUT;
+		if (read_some(qmp, deadline))
 			return NULL;
-		}
-		n = read(qmp->fd, qmp->buf + qmp->have,
-			 sizeof(qmp->buf) - qmp->have);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			errno = EPIPE;
-			return NULL;
-		}
-		qmp->have += n;
 	}
 }
 
@@ -95,14 +134,16 @@ static const char *get_string(struct json_object *o, const char *key)
 	       json_object_get_string(value) : NULL;
 }
 
-static int send_text(struct qmp *qmp, const char *text)
+static int send_text(struct qmp *qmp, const char *text, double deadline)
 {
 	size_t left = strlen(text);
+	ssize_t n;
 
 	while (left) {
-		ssize_t n = send(qmp->fd, text, left, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
+		if (wait_ready(qmp->fd, POLLOUT, deadline))
+			return -1;
+		n = send(qmp->fd, text, left, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && try_again())
 			continue;
 		if (n < 0)
 			return -1;
@@ -113,7 +154,7 @@ static int send_text(struct qmp *qmp, const char *text)
 }
 
 static int send_command(struct qmp *qmp, const char *command,
-			struct json_object *args)
+			struct json_object *args, double deadline)
 {
 	struct json_object *o = json_object_new_object();
 	int ret;
@@ -121,18 +162,21 @@ static int send_command(struct qmp *qmp, const char *command,
 	json_object_object_add(o, "execute", json_object_new_string(command));
 	if (args)
 		json_object_object_add(o, "arguments", args);
-	ret = send_text(qmp, json_object_to_json_string(o));
+	ret = send_text(qmp, json_object_to_json_string(o), deadline);
 	json_object_put(o);
 	return ret;
 }
 
-static int lost(struct problem *p, const char *command)
+static struct json_object *lost(struct qmp *qmp, const char *command,
+				struct problem *p)
 {
-	if (errno == ETIMEDOUT)
-		return problem(p, EXIT_FAILED, "the VMM may be stopped or busy",
-			       "QEMU does not answer %s", command);
-	return problem(p, EXIT_FAILED, NULL, "QEMU hung up during %s: %s",
-		       command, strerror(errno));
+	if (qmp->failed == ETIMEDOUT)
+		problem(p, EXIT_FAILED, "the VMM may be stopped or busy",
+			"QEMU does not answer %s", command);
+	else
+		problem(p, EXIT_FAILED, NULL, "QEMU hung up during %s: %s",
+			command, strerror(qmp->failed));
+	return NULL;
 }
 
 /* The "return" of a reply, or NULL and its error as a problem */
@@ -154,26 +198,32 @@ static struct json_object *unwrap(struct json_object *reply,
 	return value;
 }
 
+/* Past the events, which are kept */
+static struct json_object *read_reply(struct qmp *qmp, double deadline)
+{
+	struct json_object *o;
+
+	while ((o = read_message(qmp, deadline)) && get_string(o, "event"))
+		json_object_array_add(qmp->events, o);
+	return o;
+}
+
 struct json_object *qmp_call(struct qmp *qmp, const char *command,
 			     struct json_object *args, struct problem *p)
 {
 	double deadline = now_ms() + REPLY_MS;
-	struct json_object *o;
+	struct json_object *o = NULL;
 
-	if (send_command(qmp, command, args)) {
-		lost(p, command);
-		return NULL;
+	if (qmp->failed) {
+		json_object_put(args);
+		return lost(qmp, command, p);
 	}
-	for (;;) {
-		o = read_message(qmp, deadline);
-		if (!o) {
-			lost(p, command);
-			return NULL;
-		}
-		if (!get_string(o, "event"))
-			return unwrap(o, command, p);
-		json_object_array_add(qmp->events, o);
-	}
+	if (!send_command(qmp, command, args, deadline))
+		o = read_reply(qmp, deadline);
+	if (o)
+		return unwrap(o, command, p);
+	qmp->failed = errno;
+	return lost(qmp, command, p);
 }
 
 /* Takes the first kept event about @device out of the queue. */
@@ -215,14 +265,23 @@ const char *qmp_wait_device(struct qmp *qmp, const char *device, int ms)
 	return name;
 }
 
+static int no_greeting(struct problem *p)
+{
+	if (errno == ETIMEDOUT)
+		return problem(p, EXIT_REFUSED,
+			       "start QEMU with a second -qmp socket and give it with --qmp PATH, or end what uses this one",
+			       "QEMU's QMP socket does not answer: another client holds the QMP monitor, e.g. libvirt, or QEMU is stopped");
+	return problem(p, EXIT_REFUSED, NULL,
+		       "QEMU's QMP socket gives no QMP greeting: %s",
+		       strerror(errno));
+}
+
 static int greet(struct qmp *qmp, struct problem *p)
 {
 	struct json_object *o = read_message(qmp, now_ms() + GREETING_MS);
 
 	if (!o)
-		return problem(p, EXIT_REFUSED,
-			       "give QEMU a second -qmp socket, or end what uses this one",
-			       "QEMU's QMP socket does not answer; another program may be using it");
+		return no_greeting(p);
 	json_object_put(o);
 	o = qmp_call(qmp, "qmp_capabilities", NULL, p);
 	if (!o)
@@ -246,19 +305,37 @@ struct qmp *qmp_attach_fd(int fd, struct problem *p)
 	return qmp;
 }
 
+/* A blocking connect() would wait for as long as the backlog is full. */
+static int connect_before(int fd, const struct sockaddr_un *addr,
+			  double deadline)
+{
+	while (connect(fd, (const struct sockaddr *)addr, sizeof(*addr))) {
+		if (!try_again())
+			return -1;
+		if (now_ms() >= deadline) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+		poll(NULL, 0, RETRY_MS);
+	}
+	return 0;
+}
+
 struct qmp *qmp_open(const char *path, struct problem *p)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	copy_str(addr.sun_path, sizeof(addr.sun_path), path);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+	if (fd >= 0 && !connect_before(fd, &addr, now_ms() + CONNECT_MS))
+		return qmp_attach_fd(fd, p);
+	if (errno == ETIMEDOUT)
+		no_greeting(p);
+	else
 		problem(p, EXIT_REFUSED, NULL,
 			"cannot reach QEMU's QMP socket %s: %s", path,
 			strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return NULL;
-	}
-	return qmp_attach_fd(fd, p);
+	if (fd >= 0)
+		close(fd);
+	return NULL;
 }
