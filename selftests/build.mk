@@ -42,6 +42,7 @@ $(OUT)/test_vfu: UNIT_LDFLAGS := $(foreach f,guest_sync device_get_info \
 $(OUT)/test_bdf: unit-obj :=
 $(OUT)/test_qmp: unit-obj := userspace/cli/qmp.o userspace/cli/vmm.o userspace/cli/util.o
 $(OUT)/test_qmp: UNIT_LDFLAGS := -Wl,--wrap=now_ms -Wl,--wrap=poll
+$(OUT)/test_vmm: unit-obj := userspace/cli/vmm.o userspace/cli/util.o
 $(OUT)/test_guestfind: unit-obj := userspace/cli/guestfind.o userspace/cli/util.o
 # These once more, for states in the directory the test is in.
 state-obj := $(OUT)/userspace/cli/state.o $(OUT)/userspace/cli/recover.o

@@ -53,18 +53,47 @@ int vmm_check(struct qmp *qmp, struct problem *p)
 	return 0;
 }
 
-static void object_type(struct qmp *qmp, const char *id, char *type, size_t len)
+/* NULL when the device, or the property, is not there */
+static struct json_object *device_property(struct qmp *qmp, const char *id,
+					   const char *property)
 {
-	struct json_object *args = json_object_new_object(), *value;
+	struct json_object *args = json_object_new_object();
 	char path[NAME_LEN + 32];
 	struct problem ignored;
 
 	snprintf(path, sizeof(path), "/machine/peripheral/%s", id);
 	json_object_object_add(args, "path", json_object_new_string(path));
-	json_object_object_add(args, "property", json_object_new_string("type"));
-	value = qmp_call(qmp, "qom-get", args, &ignored);
+	json_object_object_add(args, "property",
+			       json_object_new_string(property));
+	return qmp_call(qmp, "qom-get", args, &ignored);
+}
+
+static void object_type(struct qmp *qmp, const char *id, char *type, size_t len)
+{
+	struct json_object *value = device_property(qmp, id, "type");
+
 	copy_str(type, len, value ? json_object_get_string(value) : "");
 	json_object_put(value);
+}
+
+static bool is_port(struct qmp *qmp, const char *id)
+{
+	char type[NAME_LEN];
+
+	object_type(qmp, id, type, sizeof(type));
+	return !strcmp(type, "pcie-root-port") || !strcmp(type, "ioh3420") ||
+	       !strcmp(type, "xio3130-downstream");
+}
+
+/* A port may be there for what was plugged in at the start only. */
+static bool takes_hotplug(struct qmp *qmp, const char *id)
+{
+	struct json_object *value = device_property(qmp, id, "hotplug");
+	bool off = json_object_is_type(value, json_type_boolean) &&
+		   !json_object_get_boolean(value);
+
+	json_object_put(value);
+	return !off;
 }
 
 /* A root port with an id, and nothing in it */
@@ -72,14 +101,12 @@ static bool port_is_free(struct qmp *qmp, struct json_object *dev)
 {
 	struct json_object *bridge = get(dev, "pci_bridge");
 	struct json_object *devices = get(bridge, "devices");
-	char type[NAME_LEN];
+	const char *id = get_str(dev, "qdev_id");
 
-	if (!bridge || !get_str(dev, "qdev_id")[0] ||
+	if (!bridge || !id[0] ||
 	    (devices && json_object_array_length(devices)))
 		return false;
-	object_type(qmp, get_str(dev, "qdev_id"), type, sizeof(type));
-	return !strcmp(type, "pcie-root-port") || !strcmp(type, "ioh3420") ||
-	       !strcmp(type, "xio3130-downstream");
+	return is_port(qmp, id) && takes_hotplug(qmp, id);
 }
 
 /* i440fx: its one bus takes devices in any free slot. */
