@@ -149,12 +149,55 @@ static void a_port_without_hotplug_is_not_free(void **state)
 	assert_string_equal(choice(GUEST(EMPTY("rp0")), props), "");
 }
 
+static void a_bus_is_named_once(void **state)
+{
+	(void)state;
+	assert_string_equal(choice(GUEST(EMPTY("pcie.0") "," EMPTY("rp1")),
+				   NULL), "rp1");
+	assert_string_equal(choice(GUEST(EMPTY("pci.0")), NULL), "");
+	assert_non_null(strstr(told.cure, "id of its own"));
+	/* Some bus, perhaps nested, perhaps in use, may be pcie.1 as well. */
+	assert_string_equal(choice(GUEST(EMPTY("pcie.1") "," EMPTY("rp1") ","
+				   WITH("rp2", WITH("", NIC))), NULL), "rp1");
+	assert_string_equal(choice(GUEST(EMPTY("pcie.1") "," EMPTY("")), NULL),
+			    "");
+	assert_non_null(strstr(told.cure, "id of its own"));
+}
+
+static void a_port_without_an_id_is_told(void **state)
+{
+	(void)state;
+	assert_string_equal(choice(GUEST(FRESH("") "," EMPTY("rp1")), NULL),
+			    "rp1");
+	assert_string_equal(choice(GUEST(NIC "," FRESH("")), NULL), "");
+	assert_non_null(strstr(told.cure, "id of its own"));
+	/* With a device in it, an id would not help. */
+	assert_string_equal(choice(GUEST(WITH("", NIC)), NULL), "");
+	assert_null(strstr(told.cure, "id of its own"));
+}
+
+/* What only looks like a name of QEMU's making, as libvirt's */
+static void other_names_are_good(void **state)
+{
+	(void)state;
+	assert_string_equal(choice(GUEST(WITH("pci.1", NIC) "," EMPTY("pci.2")),
+				   NULL), "pci.2");
+	assert_string_equal(choice(GUEST(EMPTY("") "," EMPTY("pcie.1a")), NULL),
+			    "pcie.1a");
+	assert_string_equal(choice(GUEST(EMPTY("") "," EMPTY("pcie.")), NULL),
+			    "pcie.");
+	assert_string_equal(choice(GUEST(EMPTY("pci.10")), NULL), "pci.10");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_port_is_free),
 		cmocka_unit_test(i440fx_has_its_bus),
 		cmocka_unit_test(a_port_without_hotplug_is_not_free),
+		cmocka_unit_test(a_bus_is_named_once),
+		cmocka_unit_test(a_port_without_an_id_is_told),
+		cmocka_unit_test(other_names_are_good),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,66 @@ static void object_type(struct qmp *qmp, const char *id, char *type, size_t len)
 	json_object_put(value);
 }
 
+/**
+ * struct search - for a free port, in what query-pci shows
+ * @qmp:	to ask for more
+ * @nameless:	there are bridges without an id
+ * @skipped:	an empty port was not taken, for the name of its bus
+ * @port:	the result, room for NAME_LEN
+ */
+struct search {
+	struct qmp *qmp;
+	bool nameless;
+	bool skipped;
+	char *port;
+};
+
+static size_t length(struct json_object *array)
+{
+	return array ? json_object_array_length(array) : 0;
+}
+
+static struct json_object *behind(struct json_object *dev)
+{
+	return get(get(dev, "pci_bridge"), "devices");
+}
+
+static bool has_nameless(struct json_object *devices)
+{
+	size_t i, nr = length(devices);
+
+	for (i = 0; i < nr; i++) {
+		struct json_object *dev = json_object_array_get_idx(devices, i);
+
+		if ((get(dev, "pci_bridge") && !get_str(dev, "qdev_id")[0]) ||
+		    has_nameless(behind(dev)))
+			return true;
+	}
+	return false;
+}
+
+/* pci.N or pcie.N, as QEMU itself calls buses */
+static bool is_made_up(const char *name)
+{
+	size_t n = !strncmp(name, "pci.", 4) ? 4 :
+		   !strncmp(name, "pcie.", 5) ? 5 : 0;
+
+	return n && name[n] && !name[n + strspn(name + n, "0123456789")];
+}
+
+/*
+ * A port's bus has the port's id for a name. Without an id it is pcie.N, counted
+ * from 0, which the bus of the root is called too; QEMU takes the first it finds
+ * of that name. Which N are used is not shown, so with such buses about none is
+ * safe. Without them all but the root's are: libvirt has ports pci.1 and on.
+ */
+static bool is_unique(const struct search *s, const char *id)
+{
+	if (!is_made_up(id))
+		return true;
+	return !s->nameless && strcmp(strchr(id, '.'), ".0");
+}
+
 static bool is_port(struct qmp *qmp, const char *id)
 {
 	char type[NAME_LEN];
@@ -96,17 +156,19 @@ static bool takes_hotplug(struct qmp *qmp, const char *id)
 	return !off;
 }
 
-/* A root port with an id, and nothing in it */
-static bool port_is_free(struct qmp *qmp, struct json_object *dev)
+/* A port with nothing in it, whose bus can be told from all others */
+static bool port_is_free(struct search *s, struct json_object *dev)
 {
-	struct json_object *bridge = get(dev, "pci_bridge");
-	struct json_object *devices = get(bridge, "devices");
 	const char *id = get_str(dev, "qdev_id");
 
-	if (!bridge || !id[0] ||
-	    (devices && json_object_array_length(devices)))
+	if (!get(dev, "pci_bridge") || length(behind(dev)))
 		return false;
-	return is_port(qmp, id) && takes_hotplug(qmp, id);
+	if (id[0] && (!is_port(s->qmp, id) || !takes_hotplug(s->qmp, id)))
+		return false;
+	if (id[0] && is_unique(s, id))
+		return true;
+	s->skipped = true;
+	return false;
 }
 
 /* i440fx: its one bus takes devices in any free slot. */
@@ -118,43 +180,58 @@ static bool is_i440fx(struct json_object *dev)
 	       json_object_get_int(get(id, "device")) == 0x1237;
 }
 
-static bool search_bus(struct qmp *qmp, struct json_object *devices,
-		       char port[NAME_LEN])
+static bool search_bus(struct search *s, struct json_object *devices)
 {
-	size_t i, nr = devices ? json_object_array_length(devices) : 0;
+	size_t i, nr = length(devices);
 
 	for (i = 0; i < nr; i++) {
 		struct json_object *dev = json_object_array_get_idx(devices, i);
 
 		if (is_i440fx(dev)) {
-			copy_str(port, NAME_LEN, "pci.0");
+			copy_str(s->port, NAME_LEN, "pci.0");
 			return true;
 		}
-		if (port_is_free(qmp, dev)) {
-			copy_str(port, NAME_LEN, get_str(dev, "qdev_id"));
+		if (port_is_free(s, dev)) {
+			copy_str(s->port, NAME_LEN, get_str(dev, "qdev_id"));
 			return true;
 		}
-		if (search_bus(qmp, get(get(dev, "pci_bridge"), "devices"), port))
+		if (search_bus(s, behind(dev)))
 			return true;
 	}
+	return false;
+}
+
+static bool search_buses(struct search *s, struct json_object *buses)
+{
+	size_t i, nr = length(buses);
+
+	for (i = 0; i < nr; i++)
+		if (has_nameless(get(json_object_array_get_idx(buses, i),
+				     "devices")))
+			s->nameless = true;
+	for (i = 0; i < nr; i++)
+		if (search_bus(s, get(json_object_array_get_idx(buses, i),
+				      "devices")))
+			return true;
 	return false;
 }
 
 int vmm_free_port(struct qmp *qmp, char port[NAME_LEN], struct problem *p)
 {
 	struct json_object *buses = qmp_call(qmp, "query-pci", NULL, p);
-	bool found = false;
-	size_t i;
+	struct search s = { .qmp = qmp, .port = port };
+	bool found;
 
 	if (!buses)
 		return -1;
-	for (i = 0; i < json_object_array_length(buses) && !found; i++)
-		found = search_bus(qmp,
-				   get(json_object_array_get_idx(buses, i),
-				       "devices"), port);
+	found = search_buses(&s, buses);
 	json_object_put(buses);
 	if (found)
 		return 0;
+	if (s.skipped)
+		return problem(p, EXIT_REFUSED,
+			       "give each port an id of its own: -device pcie-root-port,id=rp1,chassis=1, not pci.N or pcie.N",
+			       "the guest has no free port with a name of its own, only one without an id or called like another bus");
 	return problem(p, EXIT_REFUSED,
 		       "start it with more -device pcie-root-port,id=...,chassis=..., or detach a device",
 		       "the guest has no free port for a device to be plugged in");
