@@ -50,10 +50,11 @@ $(state-obj): FLAGS += -DRUN_DIR='"."'
 $(OUT)/test_state: $(state-obj)
 $(OUT)/test_state: unit-obj := userspace/cli/util.o
 $(OUT)/test_state: UNIT_LDFLAGS := $(state-obj)
-$(OUT)/test_%: $(OUT)/selftests/unit/test_%.o
+# The tools' objects are made by userspace/build.mk, which runs first.
+$(OUT)/test_%: $(OUT)/selftests/unit/test_%.o $(wildcard $(TOOLS)/userspace/*/*.o)
 	$(CC) -o $@ $< $(unit-obj:%=$(TOOLS)/%) $(UNIT_LDFLAGS) $(LIBS) \
 		$(shell pkg-config --libs cmocka json-c)
 
--include $(vmm-obj:.o=.d) $(state-obj:.o=.d) $(tests:%=$(OUT)/selftests/%.d)
+-include $(vmm-obj:.o=.d) $(units:%=$(OUT)/selftests/unit/%.d) $(state-obj:.o=.d) $(tests:%=$(OUT)/selftests/%.d)
 .SECONDARY:
 .PHONY: all

@@ -73,9 +73,11 @@ struct file *kassign_file_new(struct inode *inode, const char *name, int flags,
 {
 	struct file *file;
 
+	fops = fops_get(fops);
+	if (!fops)
+		return ERR_PTR(-ENODEV);
 	ihold(inode);
-	file = alloc_file_pseudo(inode, kassign_mnt, name, flags,
-				 fops_get(fops));
+	file = alloc_file_pseudo(inode, kassign_mnt, name, flags, fops);
 	if (IS_ERR(file)) {
 		iput(inode);
 		fops_put(fops);

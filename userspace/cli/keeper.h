@@ -12,6 +12,7 @@
  * struct keeper - its world
  * @state:	what is written to /run/kassign
  * @irq:	--irq as given
+ * @bus:	--bus as given
  * @timeout:	seconds to wait for the guest to enable the device, 0: do not
  * @report:	to the command that started the attach, or asked for a detach
  * @lock:	open while the device is in its care
@@ -25,6 +26,7 @@
 struct keeper {
 	struct state state;
 	const char *irq;
+	const char *bus;
 	int timeout;
 	int report;
 	int lock;

@@ -235,10 +235,9 @@ static int lock_guest(const struct keeper *k)
 static int plug(struct keeper *k, struct qmp *qmp, struct problem *p)
 {
 	char id[NAME_LEN], sock[PATH_LEN];
-	struct problem ignored;
 
-	/* Perhaps taken since the check */
-	if (vmm_free_port(qmp, k->state.port, &ignored) && !k->state.port[0])
+	/* Perhaps taken since the check; one that was asked for is not replaced. */
+	if (!k->bus && vmm_free_port(qmp, k->state.port, p))
 		return -1;
 	state_device_id(&k->state, id);
 	state_path(k->state.dev.name, ".sock", sock);

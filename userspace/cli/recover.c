@@ -4,6 +4,7 @@
  * changes something does it first.
  */
 #include <dirent.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,9 +136,25 @@ int recover(const char *bdf, bool quiet)
 	return code;
 }
 
+/* Files that nobody can read may hide devices that were not given back. */
+static bool any_broken(void)
+{
+	glob_t found;
+	struct state *states;
+	int nr = states_read(&states, false);
+	bool broken;
+
+	free(states);
+	broken = !glob(RUN_DIR "/*.json", 0, NULL, &found) &&
+		 found.gl_pathc > (size_t)nr;
+	globfree(&found);
+	return broken;
+}
+
 int cmd_recover(int argc, char **argv, struct options *opt)
 {
 	struct problem p;
+	int code;
 
 	(void)argc;
 	(void)argv;
@@ -147,5 +164,6 @@ int cmd_recover(int argc, char **argv, struct options *opt)
 		problem_print(&p, opt->json);
 		return p.code;
 	}
-	return recover(NULL, opt->json);
+	code = recover(NULL, opt->json);
+	return any_broken() ? EXIT_FAILED : code;
 }
