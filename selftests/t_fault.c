@@ -257,6 +257,25 @@ TEST(attaching)
 	end(&rig);
 }
 
+/* Refused for a reason that cannot be handed over: the error is the same. */
+TEST(a_reason_that_gets_lost)
+{
+	struct kassign_bdf nowhere = { .bus = 0x77 };
+	char why[256] = "";
+	struct rig rig;
+
+	start_vm(&rig);
+	open_guest(&rig);
+	ASSERT_EQ(kassign_add_device(rig.guest, &nowhere, why, sizeof(why)),
+		  -ENODEV);
+	ASSERT(why[0]);
+	put_number(NTH, 1);
+	ASSERT_EQ(kassign_add_device(rig.guest, &nowhere, why, sizeof(why)),
+		  -ENODEV);
+	ASSERT(disarm());
+	end(&rig);
+}
+
 /* A second device of the guest takes another path. */
 TEST(attaching_a_second_device)
 {
@@ -321,6 +340,14 @@ TEST(releasing)
 	end(&rig);
 }
 
+/* As config_write(), but once more if the access itself was made to fail */
+static void write_anyway(int dev, unsigned int off, unsigned int len,
+			 uint32_t value)
+{
+	if (kassign_region_write(dev, KASSIGN_REGION_CONFIG, off, &value, len))
+		config_write(dev, off, len, value);
+}
+
 /* On, elsewhere, off. The guest always reaches the device, directly or not. */
 TEST(moving_bars)
 {
@@ -333,9 +360,9 @@ TEST(moving_bars)
 	vmm_add_mmio(&rig.vmm, BAR0_GPA + (16 << 20), 1 << 20, rig.dev, 0);
 	for (nr = 1; fired; nr++) {
 		put_number(NTH, nr);
-		config_write(rig.dev, PCI_COMMAND, 2, 0);
-		config_write(rig.dev, PCI_BASE_ADDRESS_0, 4, BAR0_GPA + (16 << 20));
-		config_write(rig.dev, PCI_COMMAND, 2,
+		write_anyway(rig.dev, PCI_COMMAND, 2, 0);
+		write_anyway(rig.dev, PCI_BASE_ADDRESS_0, 4, BAR0_GPA + (16 << 20));
+		write_anyway(rig.dev, PCI_COMMAND, 2,
 			     PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 		fired = disarm();
 		ASSERT_EQ(vmm_read(&rig.vmm, BAR0_GPA + (16 << 20), 1), EDU_ID_VALUE);
@@ -387,20 +414,37 @@ TEST(interrupts_by_eventfd)
 	end(&rig);
 }
 
+/* The enable bit last, and again if the write was made to fail */
+static void enable_msi(struct rig *rig, unsigned int pos)
+{
+	write_anyway(rig->dev, pos + PCI_MSI_ADDRESS_LO, 4, 0xfee00000);
+	write_anyway(rig->dev, pos + PCI_MSI_DATA_64, 2, VECTOR);
+	write_anyway(rig->dev, pos + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
+}
+
+static void raise_anyhow(struct rig *rig)
+{
+	uint32_t one = 1;
+
+	kassign_region_write(rig->dev, 0, EDU_IRQ_RAISE, &one, 4);
+	kassign_region_write(rig->dev, 0, EDU_IRQ_ACK, &one, 4);
+	usleep(20000);
+}
+
 TEST(interrupts_by_injection)
 {
+	struct kassign_device_info info;
 	bool fired = true;
 	struct rig rig;
 	int nr;
 
 	start_attached(&rig);
+	ASSERT_EQ(kassign_device_get_info(rig.dev, &info), 0);
 	for (nr = 1; fired; nr++) {
 		put_number(NTH, nr);
 		ASSERT_EQ(kassign_irq_inject(rig.dev, KASSIGN_IRQ_MSI), 0);
-		host_program_msi(rig.dev, VECTOR, true);
-		edu_write(rig.dev, EDU_IRQ_RAISE, 1);
-		edu_write(rig.dev, EDU_IRQ_ACK, 1);
-		usleep(20000);
+		enable_msi(&rig, info.msi_cap);
+		raise_anyhow(&rig);
 		ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_MSI), 0);
 		fired = disarm();
 		host_program_msi(rig.dev, VECTOR, false);

