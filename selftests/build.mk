@@ -40,6 +40,8 @@ $(OUT)/test_vfu: UNIT_LDFLAGS := $(foreach f,guest_sync device_get_info \
 	device_get_region device_get_irq irq_eventfds irq_disable irq_inject \
 	device_reset region_read region_write,-Wl,--wrap=kassign_$(f))
 $(OUT)/test_bdf: unit-obj :=
+$(OUT)/test_agent: unit-obj := userspace/agent/sandbox.o userspace/agent/faults.o
+$(OUT)/test_agent: UNIT_LDFLAGS := $(shell pkg-config --libs libseccomp libcap-ng)
 $(OUT)/test_qmp: unit-obj := userspace/cli/qmp.o userspace/cli/vmm.o userspace/cli/util.o
 $(OUT)/test_qmp: UNIT_LDFLAGS := -Wl,--wrap=now_ms -Wl,--wrap=poll
 $(OUT)/test_vmm: unit-obj := userspace/cli/vmm.o userspace/cli/util.o

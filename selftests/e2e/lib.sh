@@ -98,7 +98,7 @@ back_on_host() {	# BDF DRIVER PEER
 has_driver() { [ "$(driver_of "$1")" = "$2" ]; }
 
 module_reload() {
-	eventually rmmod kassign && insmod /kassign/build/7.2/kassign.ko
+	eventually rmmod kassign && insmod "/kassign/build/${KASSIGN_BUILD:-7.2}/kassign.ko"
 }
 
 # refused CODE TEXT COMMAND...: exit code and message as said

@@ -299,6 +299,44 @@ static void msix_is_hidden_once(void **state)
 	assert_int_equal(data[MSIX_CAP], 0x11);
 }
 
+/*
+ * QEMU follows capability lists and sizes interrupt tables by what it reads
+ * while it sets the device up, and does not survive all ones there.
+ */
+static void a_device_that_goes_during_plug_in_is_answered_for(void **state)
+{
+	struct vfu_device_info info = { .argsz = 16 };
+	struct vfu_irq_info irq = { .argsz = 16, .index = KASSIGN_IRQ_MSI };
+	struct vfu_region_info region = { .argsz = 32, .index = 0 };
+	unsigned char *data = BODY + sizeof(struct vfu_region_access);
+
+	(void)state;
+	assert_int_equal(request(VFU_DEVICE_GET_INFO, &info, sizeof(info)), 0);
+	answer(1, 0);
+	assert_true(vdev.plugging);
+	device_err = -ENODEV;
+	assert_int_equal(request(VFU_DEVICE_GET_REGION_INFO, &region, sizeof(region)), 0);
+	answer(1, 0);
+	assert_int_equal(((struct vfu_region_info *)BODY)->size, 0x20000);
+	assert_int_equal(read_config(0, 4096), 0);
+	assert_int_equal(answer(1, 0), 16 + 4096);
+	assert_int_equal(data[0], 0x47);
+	assert_int_equal(data[MSIX_CAP], 0x09);
+	assert_int_equal(read_config(0x10, 4), 0);
+	assert_int_equal(answer(1, 0), 20);
+	assert_int_equal(data[0], 0x47);
+	assert_int_equal(request(VFU_DEVICE_GET_IRQ_INFO, &irq, sizeof(irq)), 0);
+	answer(1, 0);
+	assert_int_equal(((struct vfu_irq_info *)BODY)->count, 1);
+	assert_true(vdev.gone && vdev.plugging);
+	assert_int_equal(request(VFU_DEVICE_RESET, NULL, 0), 0);
+	assert_int_equal(answer(1, 0), 0);
+	assert_false(vdev.plugging);
+	assert_int_equal(read_config(0x10, 4), 0);
+	answer(1, 0);
+	assert_int_equal(data[0], 0xff);
+}
+
 static void late_trouble_reads_as_ones(void **state)
 {
 	unsigned char *data = BODY + sizeof(struct vfu_region_access);
@@ -446,6 +484,7 @@ int main(void)
 		T(reply_sizes),
 		T(a_dead_device_is_refused_at_the_gate),
 		T(msix_is_hidden_once),
+		T(a_device_that_goes_during_plug_in_is_answered_for),
 		T(late_trouble_reads_as_ones),
 		T(accesses_are_aligned),
 		T(posted_writes_get_no_reply),
