@@ -6,7 +6,11 @@
 #   make install    both, with DKMS where it is there
 # On any Debian 12 machine, nothing needed beforehand:
 #   make demo       a NIC is given to a running guest, in a virtual host
-#   make check      all tests
+#   make check      all tests, some minutes
+#   make check-debug    the module's tests on a kernel with KASAN, lockdep, ...
+#   make check-deaths   N=200 random deaths and races, from SEED on
+#   make check-cycles   N=300 times attach, traffic, detach
+#   make check-dma      DMA_ATTEMPTS=100000 out of the guest
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 PREFIX ?= /usr
@@ -48,6 +52,12 @@ demo:
 check:
 	@selftests/check
 
+check-debug:
+	@selftests/check-debug
+
+check-deaths check-cycles check-dma:
+	@selftests/check-long $(@:check-%=%)
+
 vhost-root:
 	@$(VHOST) root
 
@@ -55,4 +65,4 @@ clean:
 	rm -rf build
 
 .PHONY: all module module_install tools install install-tools install-dkms \
-	demo check vhost-root clean
+	demo check check-debug check-deaths check-cycles check-dma vhost-root clean

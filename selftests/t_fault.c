@@ -30,7 +30,8 @@ static void put_number(const char *path, long value)
 	char text[32];
 	int fd = open(path, O_WRONLY), n;
 
-	ASSERT(fd >= 0);
+	if (fd < 0)
+		TAP_FAIL("%s: %s", path, strerror(errno));
 	n = sprintf(text, "%ld", value);
 	ASSERT_EQ(write(fd, text, n), n);
 	close(fd);
