@@ -83,6 +83,7 @@ eventually() {
 
 no_pins() {
 	local a r
+	echo 1 >/proc/sys/vm/stat_refresh
 	a=$(awk '/nr_foll_pin_acquired/ { print $2 }' /proc/vmstat)
 	r=$(awk '/nr_foll_pin_released/ { print $2 }' /proc/vmstat)
 	[ "$a" = "$r" ] || { echo "pinned $a, released $r"; return 1; }

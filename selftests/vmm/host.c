@@ -75,10 +75,13 @@ void host_rebind(const char *bdf)
 
 long host_pins(void)
 {
-	FILE *f = fopen("/proc/vmstat", "r");
+	FILE *f;
 	long value, acquired = -1, released = -1;
 	char name[64];
 
+	/* Else each processor keeps a few for itself. */
+	put("/proc/sys/vm/stat_refresh", "1");
+	f = fopen("/proc/vmstat", "r");
 	ASSERT(f);
 	while (fscanf(f, "%63s %ld", name, &value) == 2) {
 		if (!strcmp(name, "nr_foll_pin_acquired"))
