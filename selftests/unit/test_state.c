@@ -206,7 +206,7 @@ static void spoil(struct json_object *o, const char *key, int how)
 static bool harmless(const char *key, int how)
 {
 	static const char * const texts[] = {
-		"driver", "driver_override", "title", "guest", "qmp", "port",
+		"driver", "driver_override", "title", "guest", "qmp", "port", "qdev_id",
 		"phase", "name",
 	};
 	size_t i;

@@ -153,6 +153,7 @@ struct state {
 	struct link_state link;
 	struct guest guest;
 	char port[NAME_LEN];
+	char id[NAME_LEN];	/* of the device in QEMU; empty: not plugged yet */
 	char phase[NAME_LEN];
 	pid_t keeper;
 	unsigned long long keeper_start;
@@ -163,7 +164,8 @@ struct state {
 int state_write(const struct state *state, struct problem *p);
 int state_read(const char *bdf, struct state *state);	/* -1: none or broken */
 void state_remove(const char *bdf);
-void state_device_id(const struct state *state, char id[NAME_LEN]);
+/* Makes up an id for the device in QEMU, the @nr-th from 1 on. */
+void state_name_device(struct state *state, int nr);
 void state_path(const char *bdf, const char *suffix, char path[PATH_LEN]);
 /* recover.c: all good ones, an array for free(); @tell of the broken ones */
 int states_read(struct state **states, bool tell);

@@ -140,27 +140,23 @@ static void unplug_dead(struct keeper *k)
 {
 	struct problem p;
 	struct qmp *qmp;
-	char id[NAME_LEN];
 
 	if (!guest_alive(k->state.guest.pid, k->state.guest.start))
 		return;
-	state_device_id(&k->state, id);
 	qmp = qmp_open(k->state.guest.qmp, &p);
-	if (qmp && vmm_has_device(qmp, id))
-		vmm_unplug(qmp, id, 10000, &p);
+	if (qmp && vmm_has_device(qmp, k->state.id))
+		vmm_unplug(qmp, k->state.id, 10000, &p);
 	qmp_close(qmp);
 }
 
 static int unplug(struct keeper *k, int timeout, struct problem *p)
 {
 	struct qmp *qmp = qmp_open(k->state.guest.qmp, p);
-	char id[NAME_LEN];
 	int err;
 
 	if (!qmp)
 		return -1;
-	state_device_id(&k->state, id);
-	err = vmm_unplug(qmp, id, timeout * 1000, p);
+	err = vmm_unplug(qmp, k->state.id, timeout * 1000, p);
 	qmp_close(qmp);
 	return err;
 }

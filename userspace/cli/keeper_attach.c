@@ -232,16 +232,34 @@ static int lock_guest(const struct keeper *k)
 	return -1;
 }
 
+/*
+ * The device may still be in the VMM from an earlier attachment, dead, because
+ * the guest did not let it go. It is asked again; else this one gets another id.
+ */
+static void choose_id(struct keeper *k, struct qmp *qmp)
+{
+	struct problem ignored;
+	int nr = 1;
+
+	state_name_device(&k->state, nr);
+	if (vmm_has_device(qmp, k->state.id))
+		vmm_unplug(qmp, k->state.id, 2000, &ignored);
+	while (vmm_has_device(qmp, k->state.id) && nr < 100)
+		state_name_device(&k->state, ++nr);
+}
+
 static int plug(struct keeper *k, struct qmp *qmp, struct problem *p)
 {
-	char id[NAME_LEN], sock[PATH_LEN];
+	char sock[PATH_LEN];
 
+	choose_id(k, qmp);
 	/* Perhaps taken since the check; one that was asked for is not replaced. */
 	if (!k->bus && vmm_free_port(qmp, k->state.port, p))
 		return -1;
-	state_device_id(&k->state, id);
+	if (state_write(&k->state, p))
+		return -1;
 	state_path(k->state.dev.name, ".sock", sock);
-	return vmm_plug(qmp, id, k->state.port, sock, p);
+	return vmm_plug(qmp, k->state.id, k->state.port, sock, p);
 }
 
 static int do_plug(struct keeper *k, struct problem *p)
@@ -268,15 +286,13 @@ static void undo_plug(struct keeper *k)
 {
 	struct problem p;
 	struct qmp *qmp;
-	char id[NAME_LEN];
 
 	if (!k->plugged)
 		return;
 	k->plugged = false;
-	state_device_id(&k->state, id);
 	qmp = qmp_open(k->state.guest.qmp, &p);
 	if (qmp)
-		vmm_unplug(qmp, id, 5000, &p);
+		vmm_unplug(qmp, k->state.id, 5000, &p);
 	qmp_close(qmp);
 }
 

@@ -89,14 +89,12 @@ static void unplug(const struct state *state)
 {
 	struct problem p;
 	struct qmp *qmp;
-	char id[NAME_LEN];
 
 	if (!guest_alive(state->guest.pid, state->guest.start))
 		return;
-	state_device_id(state, id);
 	qmp = qmp_open(state->guest.qmp, &p);
-	if (qmp && vmm_has_device(qmp, id))
-		vmm_unplug(qmp, id, 5000, &p);
+	if (qmp && vmm_has_device(qmp, state->id))
+		vmm_unplug(qmp, state->id, 5000, &p);
 	qmp_close(qmp);
 }
 

@@ -19,13 +19,13 @@ void state_path(const char *bdf, const char *suffix, char path[PATH_LEN])
 	snprintf(path, PATH_LEN, RUN_DIR "/%s%s", bdf, suffix);
 }
 
-/* QEMU's id for the device */
-void state_device_id(const struct state *state, char id[NAME_LEN])
+void state_name_device(struct state *state, int nr)
 {
 	char *c;
 
-	snprintf(id, NAME_LEN, "kassign-%s", state->dev.name);
-	for (c = id; *c; c++)
+	snprintf(state->id, sizeof(state->id), nr > 1 ? "kassign-%s-%d" :
+		 "kassign-%s", state->dev.name, nr);
+	for (c = state->id; *c; c++)
 		if (*c == ':' || *c == '.')
 			*c = '-';
 }
@@ -70,6 +70,7 @@ static struct json_object *to_json(const struct state *state)
 	put_int(o, "guest_start", state->guest.start);
 	put_str(o, "qmp", state->guest.qmp);
 	put_str(o, "port", state->port);
+	put_str(o, "qdev_id", state->id);
 	put_str(o, "phase", state->phase);
 	put_int(o, "keeper", state->keeper);
 	put_int(o, "keeper_start", state->keeper_start);
@@ -214,6 +215,7 @@ static bool from_json(struct json_object *o, struct state *state)
 			      &state->link) &&
 	       guest_from_json(o, &state->guest) &&
 	       get_text(o, "port", state->port, sizeof(state->port)) &&
+	       get_text(o, "qdev_id", state->id, sizeof(state->id)) &&
 	       get_text(o, "phase", state->phase, sizeof(state->phase)) &&
 	       get_process(o, "keeper", "keeper_start", &state->keeper,
 			   &state->keeper_start) &&
