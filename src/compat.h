@@ -18,7 +18,7 @@
 #include "have.h"
 
 /* KVM_MEM_GUEST_MEMFD, which 6.1 does not know and never sets */
-#define KASSIGN_KVM_GUEST_MEMFD		(1UL << 2)
+#define KASSIGN_KVM_GUEST_MEMFD		BIT(2)
 
 static inline int kassign_iommu_map(struct iommu_domain *domain,
 				    unsigned long iova, phys_addr_t paddr,

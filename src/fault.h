@@ -144,10 +144,12 @@ static inline void *fault_memdup_user(const void __user *from, size_t size)
 #define kassign_pin_user_pages_remote(...) \
 	(FAULT("pin_user_pages_remote") ? -EFAULT : \
 		kassign_pin_user_pages_remote(__VA_ARGS__))
-#define copy_from_user(_to, _from, _n) \
-	(FAULT("copy_from_user") ? (_n) : copy_from_user(_to, _from, _n))
-#define copy_to_user(_to, _from, _n) \
-	(FAULT("copy_to_user") ? (_n) : copy_to_user(_to, _from, _n))
+#define copy_from_user(_to, _from, _n) ({ \
+	unsigned long _left = (_n); \
+	FAULT("copy_from_user") ? _left : copy_from_user(_to, _from, _left); })
+#define copy_to_user(_to, _from, _n) ({ \
+	unsigned long _left = (_n); \
+	FAULT("copy_to_user") ? _left : copy_to_user(_to, _from, _left); })
 
 /* A signal while waiting for a lock */
 #undef mutex_lock_killable

@@ -177,7 +177,7 @@ struct kassign_regions {
  * @poll:	periodic check of the memslot generation
  */
 struct kassign_mirror {
-	struct mutex lock;
+	struct mutex lock;	/* all but the counters */
 	bool active;
 	struct kassign_regions cur;
 	struct kassign_regions resv;
@@ -276,15 +276,15 @@ struct kassign_guest {
 	struct mmu_notifier mn;
 	struct work_struct death_work;
 
-	struct mutex lock;
+	struct mutex lock;		/* @devices, @groups, @domain */
 	struct list_head devices;
-	spinlock_t fault_lock;
+	spinlock_t fault_lock;		/* @devices, for the fault handler */
 	struct list_head groups;
 	struct iommu_domain *domain;
 	u64 domain_id;
 	struct kassign_mirror mirror;
 
-	struct mutex slot_lock;
+	struct mutex slot_lock;		/* @slot_ids, @scratch, memslot calls */
 	DECLARE_BITMAP(slot_ids, KASSIGN_MAX_SLOTS);
 	struct kassign_scratch scratch;
 };
@@ -460,7 +460,7 @@ struct kassign_vector {
  * @pba:	pending bits
  */
 struct kassign_msix {
-	spinlock_t lock;
+	spinlock_t lock;	/* @mask_all, @table, @pba, irqs.msi */
 	unsigned int cap;
 	unsigned int nr;
 	unsigned int table_bar;
@@ -582,7 +582,7 @@ struct kassign_device {
 	struct kassign_group *group;
 	enum kassign_dev_state state;
 
-	struct mutex lock;
+	struct mutex lock;	/* all that follows */
 	bool gone;
 	wait_queue_head_t wait;
 	bool resettable;
