@@ -62,6 +62,7 @@ struct vfu_device_info {
 	uint32_t num_regions;
 	uint32_t num_irqs;
 };
+
 #define VFU_DEVICE_RESETTABLE	0x1
 #define VFU_DEVICE_PCI		0x2
 #define VFU_NUM_REGIONS		9
@@ -75,6 +76,7 @@ struct vfu_region_info {
 	uint64_t size;
 	uint64_t offset;
 };
+
 #define VFU_REGION_READABLE	0x1
 #define VFU_REGION_WRITABLE	0x2
 
@@ -84,6 +86,7 @@ struct vfu_irq_info {
 	uint32_t index;
 	uint32_t count;
 };
+
 #define VFU_IRQ_EVENTFD		0x1
 #define VFU_IRQ_ERR		3
 
@@ -94,6 +97,7 @@ struct vfu_set_irqs {
 	uint32_t start;
 	uint32_t count;
 };
+
 #define VFU_SET_DATA_NONE	0x01
 #define VFU_SET_DATA_EVENTFD	0x04
 #define VFU_SET_ACTION_TRIGGER	0x20
@@ -104,6 +108,7 @@ struct vfu_region_access {
 	uint32_t count;
 	uint8_t data[];
 };
+
 #define VFU_MAX_ACCESS		4096	/* config space in one piece */
 
 #define VFU_MAX_FDS		16

@@ -232,6 +232,7 @@ static const struct check {
 	{ "QEMU has vfio-user-pci", WITH_QMP, check_vmm },
 	{ "free hot-plug port", WITH_QMP, check_port },
 };
+
 #define NR_CHECKS (sizeof(checks) / sizeof(checks[0]))
 
 static bool applies(const struct checker *c, const struct check *check)

@@ -66,7 +66,9 @@ int agent_start(struct keeper *k, struct problem *p)
 	close(k->dev_fd);
 	close(k->guest_fd);
 	close(k->listen_fd);
-	k->dev_fd = k->guest_fd = k->listen_fd = -1;
+	k->dev_fd = -1;
+	k->guest_fd = -1;
+	k->listen_fd = -1;
 	return state_write(&k->state, p);
 }
 
@@ -228,9 +230,9 @@ int keeper_watch(struct keeper *k)
 
 		if (poll(fds, 2, -1) < 0)
 			continue;
-		if (fds[1].revents)
+		if (fds[1].revents) {
 			accept_detach(k, &ended);
-		else if (fds[0].revents && !read_agent(k)) {
+		} else if (fds[0].revents && !read_agent(k)) {
 			give_back(k);
 			unplug_dead(k);
 			ended = true;

@@ -366,6 +366,7 @@ static const struct step {
 	{ "Guest enables the device", do_wait, NULL },
 	{ NULL, do_commit, NULL },
 };
+
 #define NR_STEPS (sizeof(steps) / sizeof(steps[0]))
 
 static void undo_steps(struct keeper *k, size_t failed)

@@ -52,7 +52,7 @@ static void usage(FILE *out)
 }
 
 enum { OPT_QMP = 256, OPT_BUS, OPT_IRQ, OPT_FORCE, OPT_TIMEOUT, OPT_NO_WAIT,
-       OPT_ALL, OPT_JSON, OPT_VERSION };
+	OPT_ALL, OPT_JSON, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "qmp", required_argument, NULL, OPT_QMP },

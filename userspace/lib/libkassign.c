@@ -11,8 +11,10 @@
 #include "libkassign.h"
 
 /* Every argument starts with argsz; fills it in. */
-#define CALL(fd, cmd, arg) \
-	((arg)->argsz = sizeof(*(arg)), result(ioctl(fd, cmd, arg)))
+#define CALL(fd, cmd, arg) ({ \
+	__typeof__(arg) _arg = (arg); \
+	_arg->argsz = sizeof(*_arg); \
+	result(ioctl(fd, cmd, _arg)); })
 
 static int result(int ret)
 {

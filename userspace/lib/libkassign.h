@@ -30,6 +30,7 @@ struct kassign_bdf {
 	uint8_t dev;
 	uint8_t fn;
 };
+
 #define KASSIGN_BDF_LEN 16	/* room for the text form with its NUL */
 
 /* Text to BDF; the "dddd:" part may be left out. -EINVAL if it is not one. */

@@ -56,6 +56,7 @@ struct kassign_info {
 	__u32 pad;
 	__aligned_u64 features;
 };
+
 #define KASSIGN_GET_INFO		KASSIGN_IOC(0)
 
 /**
@@ -80,6 +81,7 @@ struct kassign_guest_open {
 	__u32 err_len;
 	__aligned_u64 err_ptr;
 };
+
 #define KASSIGN_GUEST_OPEN		KASSIGN_IOC(1)
 
 /* -------------------------------------------------------------------- guest */
@@ -119,6 +121,7 @@ struct kassign_add_device {
 	__u32 pad;
 	__aligned_u64 err_ptr;
 };
+
 #define KASSIGN_GUEST_ADD_DEVICE	KASSIGN_IOC(16)
 
 /**
@@ -141,6 +144,7 @@ struct kassign_guest_sync {
 	__u32 flags;
 	__aligned_u64 generation;
 };
+
 #define KASSIGN_SYNC_NOW		(1U << 0)
 #define KASSIGN_GUEST_SYNC		KASSIGN_IOC(17)
 
@@ -177,6 +181,7 @@ struct kassign_guest_status {
 	__aligned_u64 generation;
 	__aligned_u64 syncs;
 };
+
 #define KASSIGN_GUEST_GET_STATUS	KASSIGN_IOC(18)
 
 /* ------------------------------------------------------------------- device */
@@ -226,6 +231,7 @@ struct kassign_device_info {
 	__u32 guest_id;
 	__u32 pad;
 };
+
 #define KASSIGN_DEVICE_RESETTABLE	(1U << 0)	/* a reset method exists */
 #define KASSIGN_DEVICE_GET_INFO		KASSIGN_IOC(32)
 
@@ -238,6 +244,7 @@ struct kassign_area {
 	__aligned_u64 offset;
 	__aligned_u64 size;
 };
+
 #define KASSIGN_MAX_AREAS		3
 
 /**
@@ -264,6 +271,7 @@ struct kassign_region_info {
 	__aligned_u64 offset;
 	struct kassign_area areas[KASSIGN_MAX_AREAS];
 };
+
 #define KASSIGN_REGION_INFO_READ		(1U << 0)
 #define KASSIGN_REGION_INFO_WRITE		(1U << 1)
 #define KASSIGN_REGION_INFO_MMAP		(1U << 2)
@@ -285,6 +293,7 @@ struct kassign_irq_info {
 	__u32 index;
 	__u32 count;
 };
+
 #define KASSIGN_IRQ_INFO_EVENTFD		(1U << 0)
 #define KASSIGN_IRQ_INFO_INJECT		(1U << 1)
 #define KASSIGN_DEVICE_GET_IRQ_INFO	KASSIGN_IOC(34)
@@ -327,6 +336,7 @@ struct kassign_set_irqs {
 	__u32 pad;
 	__aligned_u64 fds;
 };
+
 #define KASSIGN_SET_IRQS_EVENTFD	(1U << 0)
 #define KASSIGN_SET_IRQS_DISABLE	(1U << 1)
 #define KASSIGN_SET_IRQS_INJECT		(1U << 2)
@@ -347,6 +357,7 @@ struct kassign_device_reset {
 	__u32 argsz;
 	__u32 flags;
 };
+
 #define KASSIGN_DEVICE_RESET		KASSIGN_IOC(36)
 
 /**
@@ -381,6 +392,7 @@ struct kassign_device_status {
 	__aligned_u64 faults;
 	__aligned_u64 fault_addr;
 };
+
 #define KASSIGN_STATUS_MEMORY		(1U << 0)	/* guest decodes memory */
 #define KASSIGN_STATUS_MASTER		(1U << 1)	/* guest enabled DMA */
 #define KASSIGN_STATUS_IO		(1U << 2)	/* guest decodes I/O */
@@ -403,6 +415,7 @@ struct kassign_report_faults {
 	__aligned_u64 count;
 	__aligned_u64 addr;
 };
+
 #define KASSIGN_DEVICE_REPORT_FAULTS	KASSIGN_IOC(38)
 
 /* ------------------------------------------------------------------ netlink */
@@ -421,6 +434,7 @@ enum {
 	KASSIGN_CMD_GET_DEVICES,	/* dump: KASSIGN_A_DEV_* */
 	__KASSIGN_CMD_MAX,
 };
+
 #define KASSIGN_CMD_MAX (__KASSIGN_CMD_MAX - 1)
 
 /* Attributes; meaning as the fields of the status structures above. */
@@ -457,6 +471,7 @@ enum {
 	KASSIGN_A_DEV_FAULT_ADDR,	/* u64 */
 	__KASSIGN_A_MAX,
 };
+
 #define KASSIGN_A_MAX (__KASSIGN_A_MAX - 1)
 
 /**
