@@ -251,8 +251,11 @@ static int ctl_socket(const struct keeper *k)
 	state_path(k->state.dev.name, ".ctl", addr.sun_path);
 	unlink(addr.sun_path);
 	if (fd < 0 || fchmod(fd, 0600) ||
-	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 4))
+	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 4)) {
+		if (fd >= 0)
+			close(fd);
 		return -1;
+	}
 	return fd;
 }
 
@@ -261,9 +264,11 @@ static void detach_from_terminal(void)
 	int null = open("/dev/null", O_RDWR);
 
 	setsid();
-	dup2(null, 0);
-	dup2(null, 1);
-	dup2(null, 2);
+	if (null >= 0) {
+		dup2(null, 0);
+		dup2(null, 1);
+		dup2(null, 2);
+	}
 	if (null > 2)
 		close(null);
 	if (chdir("/"))

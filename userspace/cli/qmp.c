@@ -295,6 +295,11 @@ struct qmp *qmp_attach_fd(int fd, struct problem *p)
 {
 	struct qmp *qmp = calloc(1, sizeof(*qmp));
 
+	if (!qmp) {
+		close(fd);
+		problem(p, EXIT_FAILED, NULL, "%s", strerror(ENOMEM));
+		return NULL;
+	}
 	qmp->fd = fd;
 	qmp->tok = json_tokener_new();
 	qmp->events = json_object_new_array();
