@@ -18,6 +18,7 @@ static void hw_config(const char *bdf, unsigned char buf[256])
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
 	fd = open(path, O_RDONLY);
+	ASSERT_OK(fd);
 	ASSERT_EQ(read(fd, buf, 256), 256);
 	close(fd);
 }

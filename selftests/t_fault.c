@@ -131,7 +131,8 @@ static void start_vm(struct rig *rig)
 {
 	need_faults();
 	memset(rig, 0, sizeof(*rig));
-	rig->guest = rig->dev = -1;
+	rig->guest = -1;
+	rig->dev = -1;
 	host_bind(EDU);
 	vmm_start(&rig->vmm, VMM_ANON);
 	rig->ctl = kassign_open();

@@ -117,10 +117,13 @@ static int recv_fd(int sock)
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
 			     .msg_control = control,
 			     .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg;
 	int fd;
 
 	ASSERT_EQ(recvmsg(sock, &mh, 0), 1);
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&mh)), sizeof(int));
+	cmsg = CMSG_FIRSTHDR(&mh);
+	ASSERT(cmsg);
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof(int));
 	return fd;
 }
 

@@ -153,12 +153,15 @@ static void what_is_left(void **state)
 	char path[64], text[4096] = "";
 	const char *why;
 	int ready[2], fd;
-	ssize_t n;
+	ssize_t n = -1;
 	pid_t pid;
 	char c;
 
 	(void)state;
-	assert_int_equal(pipe(ready), 0);
+	if (pipe(ready)) {
+		fail_msg("no pipe");
+		return;
+	}
 	pid = fork();
 	if (pid == 0) {
 		if (sandbox_enter(&why))
@@ -169,10 +172,13 @@ static void what_is_left(void **state)
 	}
 	close(ready[1]);
 	assert_int_equal(read(ready[0], &c, 1), 0);
+	close(ready[0]);
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	fd = open(path, O_RDONLY);
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
 	assert_true(n > 0);
 	assert_non_null(strstr(text, "Uid:\t65534\t65534\t65534\t65534"));
 	assert_non_null(strstr(text, "Gid:\t65534\t65534\t65534\t65534"));

@@ -19,7 +19,7 @@ static void names(void **state)
 	struct guest g = { 0 };
 
 	(void)state;
-	PARSE(&g, "qemu\0-name\0web01\0-m\0" "1G");
+	PARSE(&g, "qemu\0-name\0web01\0-m\0001G");
 	assert_string_equal(g.name, "web01");
 	PARSE(&g, "qemu\0-name\0web02,debug-threads=on");
 	assert_string_equal(g.name, "web02");

@@ -42,8 +42,10 @@ int __wrap_poll(struct pollfd *fds, nfds_t nr, int timeout)
 
 /* ---- the server ---- */
 
-/* What the server sends: before the first command, then after each one. '|'
- * splits a reply into separate writes. */
+/*
+ * What the server sends: before the first command, then after each one. '|'
+ * splits a reply into separate writes.
+ */
 static const char *script[8];
 static int server_fd;
 static pthread_t server_thread;
@@ -116,6 +118,9 @@ static void replies_and_pieces(void **state)
 	end(qmp);
 }
 
+#define DELETED(id) \
+	"{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"" id "\"}}"
+
 static void events_are_kept(void **state)
 {
 	struct problem p = { 0 };
@@ -124,9 +129,7 @@ static void events_are_kept(void **state)
 	(void)state;
 	script[0] = GREETING;
 	script[1] = OK;
-	script[2] = "{\"event\": \"STOP\"}{\"event\": \"DEVICE_DELETED\", \"data\": "
-		    "{\"device\": \"other\"}}" OK
-		    "|{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"d0\"}}";
+	script[2] = "{\"event\": \"STOP\"}" DELETED("other") OK "|" DELETED("d0");
 	script[3] = OK;
 	qmp = start(&p);
 	assert_non_null(qmp);

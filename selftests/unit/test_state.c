@@ -141,6 +141,10 @@ static void run_recover(char *text, size_t len)
 	ssize_t n;
 
 	given_back[0] = '\0';
+	if (saved < 0 || fd < 0) {
+		fail_msg("stderr cannot be redirected");
+		return;
+	}
 	dup2(fd, 2);
 	recover(NULL, true);
 	dup2(saved, 2);
@@ -200,6 +204,7 @@ static void spoil(struct json_object *o, const char *key, int how)
 	else if (how == NR(values))
 		json_object_object_add(o, key, json_object_new_string(text));
 }
+
 #define NR_SPOILS 12
 
 /* An empty list is a good one; so is any short text, and any int for a start. */
@@ -256,8 +261,8 @@ static void wrong_members(void **unused)
 static void too_many_addresses(void **unused)
 {
 	struct json_object *o = good_json();
-	struct json_object *addrs = json_object_object_get(
-		json_object_object_get(o, "link"), "addresses");
+	struct json_object *link = json_object_object_get(o, "link");
+	struct json_object *addrs = json_object_object_get(link, "addresses");
 
 	(void)unused;
 	while (json_object_array_length(addrs) <= MAX_ADDRS)
@@ -282,8 +287,8 @@ static void recovery_goes_on_and_tells(void **unused)
 
 	(void)unused;
 	put_good(GOOD);
-	put_text(BROKEN ".json", "{\"device\": \"" BROKEN "\", \"link\": "
-		 "{\"addresses\": 7}}");
+	put_text(BROKEN ".json",
+		 "{\"device\": \"" BROKEN "\", \"link\": {\"addresses\": 7}}");
 	run_recover(text, sizeof(text));
 	assert_string_equal(given_back, GOOD);
 	first = strstr(text, told);

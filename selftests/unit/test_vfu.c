@@ -148,7 +148,12 @@ static int setup(void **state)
 	vdev = (struct vfu_device) { .sock = pair[1], .inject = true,
 				     .negotiated = true, .event = on_event };
 	msg = calloc(1, sizeof(*msg));
-	syncs = resets = disables = device_err = nr_accesses = events = 0;
+	syncs = 0;
+	resets = 0;
+	disables = 0;
+	device_err = 0;
+	nr_accesses = 0;
+	events = 0;
 	return vfu_device_init(&vdev);
 }
 
@@ -177,6 +182,8 @@ static int request_fds(uint16_t command, uint32_t flags, const void *body,
 		mh.msg_control = control;
 		mh.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
 		cmsg = CMSG_FIRSTHDR(&mh);
+		if (!cmsg)
+			return -1;
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
 		cmsg->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
@@ -387,6 +394,7 @@ static int open_fds(void)
 	DIR *dir = opendir("/proc/self/fd");
 	int nr = 0;
 
+	assert_non_null(dir);
 	while (readdir(dir))
 		nr++;
 	closedir(dir);

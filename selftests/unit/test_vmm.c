@@ -118,19 +118,20 @@ static void an_empty_port_is_free(void **state)
 	assert_string_equal(choice(GUEST(FRESH("rp0")), NULL), "rp0");
 	assert_string_equal(choice(GUEST(WITH("rp0", NIC) "," EMPTY("rp1")),
 				   NULL), "rp1");
-	assert_string_equal(choice(GUEST(EMPTY("br") "," WITH("rp0", WITH("up",
-				   EMPTY("down")))), props), "down");
+	assert_string_equal(choice(GUEST(EMPTY("br") ","
+					 WITH("rp0", WITH("up", EMPTY("down")))),
+				   props), "down");
 	assert_string_equal(choice(GUEST(WITH("rp0", NIC)), NULL), "");
 	assert_string_equal(choice(GUEST(EMPTY("br")), props), "");
 	assert_string_equal(choice("[]", NULL), "");
 }
 
+#define I440FX "{\"qdev_id\": \"\", \"id\": {\"vendor\": 32902, \"device\": 4663}}"
+
 static void i440fx_has_its_bus(void **state)
 {
 	(void)state;
-	assert_string_equal(choice(GUEST("{\"qdev_id\": \"\", \"id\": "
-				   "{\"vendor\": 32902, \"device\": 4663}}"),
-				   NULL), "pci.0");
+	assert_string_equal(choice(GUEST(I440FX), NULL), "pci.0");
 }
 
 static void a_port_without_hotplug_is_not_free(void **state)

@@ -26,24 +26,24 @@ extern char stubs[];
 
 /* 256 entries of 16 bytes: push the vector, go on in common */
 asm(".globl stubs\n"
-    ".balign 16\n"
-    "stubs:\n"
-    ".set n, 0\n"
-    ".rept 256\n"
-    "	.balign 16\n"
-    "	pushq $n\n"
-    "	jmp common\n"
-    "	.set n, n + 1\n"
-    ".endr\n"
-    "common:\n"
-    "	push %rax; push %rcx; push %rdx; push %rsi; push %rdi\n"
-    "	push %r8; push %r9; push %r10; push %r11\n"
-    "	mov 72(%rsp), %rdi\n"
-    "	call take\n"
-    "	pop %r11; pop %r10; pop %r9; pop %r8\n"
-    "	pop %rdi; pop %rsi; pop %rdx; pop %rcx; pop %rax\n"
-    "	add $8, %rsp\n"
-    "	iretq\n");
+	".balign 16\n"
+	"stubs:\n"
+	".set n, 0\n"
+	".rept 256\n"
+	"	.balign 16\n"
+	"	pushq $n\n"
+	"	jmp common\n"
+	"	.set n, n + 1\n"
+	".endr\n"
+	"common:\n"
+	"	push %rax; push %rcx; push %rdx; push %rsi; push %rdi\n"
+	"	push %r8; push %r9; push %r10; push %r11\n"
+	"	mov 72(%rsp), %rdi\n"
+	"	call take\n"
+	"	pop %r11; pop %r10; pop %r9; pop %r8\n"
+	"	pop %rdi; pop %rsi; pop %rdx; pop %rcx; pop %rax\n"
+	"	add $8, %rsp\n"
+	"	iretq\n");
 
 __attribute__((used)) static void take(uint64_t vector)
 {

@@ -235,7 +235,7 @@ void edu_dma(int dev, uint64_t gpa, size_t len, bool to_memory)
 	edu_write(dev, EDU_DMA_DST, to_memory ? gpa : EDU_BUFFER);
 	edu_write(dev, EDU_DMA_COUNT, len);
 	edu_write(dev, EDU_DMA_CMD,
-		    EDU_DMA_START | (to_memory ? EDU_DMA_FROM : 0));
+		  EDU_DMA_START | (to_memory ? EDU_DMA_FROM : 0));
 	for (i = 0; i < 2000; i++) {
 		if (!(edu_read(dev, EDU_DMA_CMD) & EDU_DMA_START))
 			return;

@@ -18,10 +18,10 @@ extern const char guest_bin[], guest_bin_end[];
 
 /* guest.c, as the build made it */
 asm(".section .rodata\n"
-    ".globl guest_bin, guest_bin_end\n"
-    "guest_bin: .incbin \"" GUEST_BIN "\"\n"
-    "guest_bin_end:\n"
-    ".previous\n");
+	".globl guest_bin, guest_bin_end\n"
+	"guest_bin: .incbin \"" GUEST_BIN "\"\n"
+	"guest_bin_end:\n"
+	".previous\n");
 
 /* ---- memory ---- */
 
@@ -135,7 +135,11 @@ static void long_mode(struct vmm *vmm)
 	sregs.gdt.base = 0x7000;
 	sregs.gdt.limit = 23;
 	sregs.cs = code;
-	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+	sregs.ds = data;
+	sregs.es = data;
+	sregs.fs = data;
+	sregs.gs = data;
+	sregs.ss = data;
 	ASSERT_OK(ioctl(vmm->vcpu_fd, KVM_SET_SREGS, &sregs));
 	ASSERT_OK(ioctl(vmm->vcpu_fd, KVM_SET_REGS, &regs));
 }
