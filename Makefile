@@ -7,6 +7,7 @@
 # On any Debian 12 machine, nothing needed beforehand:
 #   make demo       a NIC is given to a running guest, in a virtual host
 #   make check      all tests, some minutes
+#   make lint       the static checks among them, one minute
 #   make check-debug    the module's tests on a kernel with KASAN, lockdep, ...
 #   make check-deaths   N=200 random deaths and races, from SEED on
 #   make check-cycles   N=300 times attach, traffic, detach
@@ -52,6 +53,9 @@ demo:
 check:
 	@selftests/check
 
+lint:
+	@selftests/lint
+
 check-debug:
 	@selftests/check-debug
 
@@ -65,4 +69,4 @@ clean:
 	rm -rf build
 
 .PHONY: all module module_install tools install install-tools install-dkms \
-	demo check check-debug check-deaths check-cycles check-dma vhost-root clean
+	demo check lint check-debug check-deaths check-cycles check-dma vhost-root clean
