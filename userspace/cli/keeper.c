@@ -243,20 +243,19 @@ int keeper_watch(struct keeper *k)
 
 /* ---- start ---- */
 
-static int ctl_socket(const struct keeper *k)
+int keeper_listen(struct keeper *k, struct problem *p)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	state_path(k->state.dev.name, ".ctl", addr.sun_path);
 	unlink(addr.sun_path);
-	if (fd < 0 || fchmod(fd, 0600) ||
-	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 4)) {
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	return fd;
+	k->ctl_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (k->ctl_fd < 0 || fchmod(k->ctl_fd, 0600) ||
+	    bind(k->ctl_fd, (struct sockaddr *)&addr, sizeof(addr)) ||
+	    listen(k->ctl_fd, 4))
+		return problem(p, EXIT_FAILED, NULL, "socket %s: %s",
+			       addr.sun_path, strerror(errno));
+	return 0;
 }
 
 static void detach_from_terminal(void)
@@ -294,7 +293,6 @@ static int keeper_main(const struct request *req, int lock, int report)
 	k.state.link = req->link;
 	k.state.guest = req->guest;
 	copy_str(k.state.port, sizeof(k.state.port), req->port);
-	k.ctl_fd = ctl_socket(&k);
 	code = keeper_attach(&k);
 	if (code != EXIT_OK)
 		return code;

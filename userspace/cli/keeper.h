@@ -55,6 +55,8 @@ void agent_end(struct keeper *k);
 
 /* ---- after the attach ---- */
 
+/* Opens the socket that detach requests come to. */
+int keeper_listen(struct keeper *k, struct problem *p);
 /* Until the device is back on the host; exit code of the keeper. */
 int keeper_watch(struct keeper *k);
 

@@ -51,7 +51,7 @@ static int do_record(struct keeper *k, struct problem *p)
 	copy_str(k->state.phase, NAME_LEN, "attaching");
 	k->state.keeper = getpid();
 	k->state.keeper_start = proc_start(getpid());
-	return state_write(&k->state, p);
+	return state_write(&k->state, p) ? -1 : keeper_listen(k, p);
 }
 
 static void undo_record(struct keeper *k)
