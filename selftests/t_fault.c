@@ -356,7 +356,7 @@ TEST(moving_bars)
 	struct kassign_device_status st;
 	bool fired = true;
 	struct rig rig;
-	int nr;
+	int nr, pass = 0;
 
 	start_attached(&rig);
 	vmm_add_mmio(&rig.vmm, BAR0_GPA + (16 << 20), 1 << 20, rig.dev, 0);
@@ -375,6 +375,11 @@ TEST(moving_bars)
 		ASSERT_EQ(kassign_device_get_status(rig.dev, &st), 0);
 		ASSERT_EQ(st.bar_slots, 1);
 		ASSERT_EQ(vmm_read(&rig.vmm, BAR0_GPA, 1), EDU_ID_VALUE);
+		/* Often: the check of the memslots may take a fault meant for us. */
+		if (!fired && ++pass < 5) {
+			fired = true;
+			nr = 0;
+		}
 	}
 	report("BAR moves", nr - 1);
 	expect_works(&rig);
