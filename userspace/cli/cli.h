@@ -133,6 +133,8 @@ int vmm_plug(struct qmp *qmp, const char *id, const char *port,
 int vmm_unplug(struct qmp *qmp, const char *id, int timeout_ms,
 	       struct problem *p);
 bool vmm_has_device(struct qmp *qmp, const char *id);
+/* Unplugs what earlier attachments of @bdf have left in the VMM, dead. */
+void vmm_unplug_stale(struct qmp *qmp, const char *bdf);
 
 /* ---- module.c ---- */
 
@@ -164,8 +166,8 @@ struct state {
 int state_write(const struct state *state, struct problem *p);
 int state_read(const char *bdf, struct state *state);	/* -1: none or broken */
 void state_remove(const char *bdf);
-/* Makes up an id for the device in QEMU, the @nr-th from 1 on. */
-void state_name_device(struct state *state, int nr);
+/* Makes up the id of the device in QEMU: this attachment's alone. */
+void state_name_device(struct state *state);
 void state_path(const char *bdf, const char *suffix, char path[PATH_LEN]);
 /* recover.c: all good ones, an array for free(); @tell of the broken ones */
 int states_read(struct state **states, bool tell);
@@ -241,6 +243,8 @@ int read_text(const char *path, char *buf, size_t len);	/* one line */
 int write_text(const char *path, const char *text);
 double now_ms(void);
 void copy_str(char *to, size_t len, const char *from);
+/* What QEMU's ids of all attachments of a device begin with */
+void qdev_id_prefix(const char *bdf, char id[NAME_LEN]);
 
 /* ---- one file per command ---- */
 

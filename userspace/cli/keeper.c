@@ -24,6 +24,8 @@
 
 /* ---- the agent process ---- */
 
+#define UNPLUG_DEAD_MS	60000
+
 /* Fixed numbers in the agent, so that its arguments need not tell them */
 enum { AGENT_DEV_FD = 3, AGENT_GUEST_FD, AGENT_LISTEN_FD, AGENT_KEEPER_FD };
 
@@ -137,18 +139,34 @@ static void give_back(struct keeper *k)
 	state_remove(k->state.dev.name);
 }
 
-/* The VMM lost its server but may live: take the dead device from the guest. */
-static void unplug_dead(struct keeper *k)
+/* True when the VMM has no such device any more */
+static bool unplug_once(const struct keeper *k)
 {
 	struct problem p;
-	struct qmp *qmp;
+	struct qmp *qmp = qmp_open(k->state.guest.qmp, &p);
+	bool gone = false;
 
-	if (!guest_alive(k->state.guest.pid, k->state.guest.start))
-		return;
-	qmp = qmp_open(k->state.guest.qmp, &p);
-	if (qmp && vmm_has_device(qmp, k->state.id))
-		vmm_unplug(qmp, k->state.id, 10000, &p);
+	if (qmp)
+		gone = !vmm_has_device(qmp, k->state.id) ||
+		       !vmm_unplug(qmp, k->state.id, 2000, &p);
 	qmp_close(qmp);
+	return gone;
+}
+
+/*
+ * The VMM lost its server but may live: take the dead device from the guest. It
+ * may be stopped or busy, so for a while. The host has its device meanwhile, and
+ * may give it away again: the id is this attachment's alone.
+ */
+static void unplug_dead(struct keeper *k)
+{
+	double end = now_ms() + UNPLUG_DEAD_MS;
+
+	close(k->lock);
+	k->lock = -1;
+	while (guest_alive(k->state.guest.pid, k->state.guest.start) &&
+	       now_ms() < end && !unplug_once(k))
+		poll(NULL, 0, 500);
 }
 
 static int unplug(struct keeper *k, int timeout, struct problem *p)
@@ -159,6 +177,7 @@ static int unplug(struct keeper *k, int timeout, struct problem *p)
 	if (!qmp)
 		return -1;
 	err = vmm_unplug(qmp, k->state.id, timeout * 1000, p);
+	k->plugged = err;
 	qmp_close(qmp);
 	return err;
 }
@@ -191,8 +210,6 @@ static bool serve_detach(struct keeper *k, int sock)
 	start = now_ms();
 	give_back(k);
 	report_step(sock, "Back to the host's driver", now_ms() - start);
-	if (p.text[0])
-		unplug_dead(k);
 	return true;
 }
 
@@ -234,10 +251,11 @@ int keeper_watch(struct keeper *k)
 			accept_detach(k, &ended);
 		} else if (fds[0].revents && !read_agent(k)) {
 			give_back(k);
-			unplug_dead(k);
 			ended = true;
 		}
 	}
+	if (k->plugged)
+		unplug_dead(k);
 	return EXIT_OK;
 }
 
@@ -294,11 +312,13 @@ static int keeper_main(const struct request *req, int lock, int report)
 	k.state.guest = req->guest;
 	copy_str(k.state.port, sizeof(k.state.port), req->port);
 	code = keeper_attach(&k);
-	if (code != EXIT_OK)
-		return code;
 	close(report);
 	k.report = -1;
-	return keeper_watch(&k);
+	if (code == EXIT_OK)
+		return keeper_watch(&k);
+	if (k.plugged)
+		unplug_dead(&k);
+	return code;
 }
 
 int keeper_start(const struct request *req, int lock, struct problem *p)

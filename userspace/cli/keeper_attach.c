@@ -232,27 +232,12 @@ static int lock_guest(const struct keeper *k)
 	return -1;
 }
 
-/*
- * The device may still be in the VMM from an earlier attachment, dead, because
- * the guest did not let it go. It is asked again; else this one gets another id.
- */
-static void choose_id(struct keeper *k, struct qmp *qmp)
-{
-	struct problem ignored;
-	int nr = 1;
-
-	state_name_device(&k->state, nr);
-	if (vmm_has_device(qmp, k->state.id))
-		vmm_unplug(qmp, k->state.id, 2000, &ignored);
-	while (vmm_has_device(qmp, k->state.id) && nr < 100)
-		state_name_device(&k->state, ++nr);
-}
-
 static int plug(struct keeper *k, struct qmp *qmp, struct problem *p)
 {
 	char sock[PATH_LEN];
 
-	choose_id(k, qmp);
+	state_name_device(&k->state);
+	vmm_unplug_stale(qmp, k->state.dev.name);
 	/* Perhaps taken since the check; one that was asked for is not replaced. */
 	if (!k->bus && vmm_free_port(qmp, k->state.port, p))
 		return -1;
@@ -289,10 +274,9 @@ static void undo_plug(struct keeper *k)
 
 	if (!k->plugged)
 		return;
-	k->plugged = false;
 	qmp = qmp_open(k->state.guest.qmp, &p);
-	if (qmp)
-		vmm_unplug(qmp, k->state.id, 5000, &p);
+	if (qmp && !vmm_unplug(qmp, k->state.id, 5000, &p))
+		k->plugged = false;
 	qmp_close(qmp);
 }
 

@@ -19,15 +19,12 @@ void state_path(const char *bdf, const char *suffix, char path[PATH_LEN])
 	snprintf(path, PATH_LEN, RUN_DIR "/%s%s", bdf, suffix);
 }
 
-void state_name_device(struct state *state, int nr)
+void state_name_device(struct state *state)
 {
-	char *c;
+	char prefix[NAME_LEN];
 
-	snprintf(state->id, sizeof(state->id), nr > 1 ? "kassign-%s-%d" :
-		 "kassign-%s", state->dev.name, nr);
-	for (c = state->id; *c; c++)
-		if (*c == ':' || *c == '.')
-			*c = '-';
+	qdev_id_prefix(state->dev.name, prefix);
+	snprintf(state->id, sizeof(state->id), "%.40s%d", prefix, state->keeper);
 }
 
 static void put_str(struct json_object *o, const char *key, const char *value)

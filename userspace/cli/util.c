@@ -83,3 +83,14 @@ double now_ms(void)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1e3 + ts.tv_nsec / 1e6;
 }
+
+/* QEMU allows letters, digits, '-', '.' and '_'. */
+void qdev_id_prefix(const char *bdf, char id[NAME_LEN])
+{
+	char *c;
+
+	snprintf(id, NAME_LEN, "kassign-%s-", bdf);
+	for (c = id; *c; c++)
+		if (*c == ':' || *c == '.')
+			*c = '-';
+}

@@ -280,3 +280,23 @@ int vmm_unplug(struct qmp *qmp, const char *id, int timeout_ms,
 			       "the guest did not let the device go within %d s",
 		       timeout_ms / 1000);
 }
+
+/* Their host device has long been given back, so nothing can be lost. */
+void vmm_unplug_stale(struct qmp *qmp, const char *bdf)
+{
+	struct problem ignored;
+	struct json_object *all;
+	char prefix[NAME_LEN];
+	size_t i;
+
+	all = qmp_call(qmp, "qom-list", one_arg("path", "/machine/peripheral"),
+		       &ignored);
+	qdev_id_prefix(bdf, prefix);
+	for (i = 0; i < length(all); i++) {
+		const char *id = get_str(json_object_array_get_idx(all, i), "name");
+
+		if (!strncmp(id, prefix, strlen(prefix)))
+			vmm_unplug(qmp, id, 2000, &ignored);
+	}
+	json_object_put(all);
+}
