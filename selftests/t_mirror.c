@@ -2,6 +2,7 @@
 /*
  * The mirror follows the guest's memslots, in one domain for all devices.
  */
+#include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -235,6 +236,19 @@ static void *toggle_decoding(void *arg)
 	return NULL;
 }
 
+#define SLOW "/sys/module/kassign/parameters/fault_slow"
+
+/* Makes the module slow between reading the memslots and using what it read. */
+static void widen_the_race(bool on)
+{
+	int fd = open(SLOW, O_WRONLY);
+
+	if (fd < 0)
+		return;		/* not a module for tests; the race stays narrow */
+	ASSERT(write(fd, on ? "krealloc_array" : "\n", on ? 14 : 1) > 0);
+	close(fd);
+}
+
 /* A BAR slot that goes while the memslots are read is not guest memory. */
 TEST(bar_slots_come_and_go_during_syncs)
 {
@@ -244,6 +258,10 @@ TEST(bar_slots_come_and_go_during_syncs)
 
 	start(&rig);
 	ASSERT(!pthread_create(&thread, NULL, toggle_decoding, &rig));
+	widen_the_race(true);
+	for (i = 0; i < 300; i++)
+		ASSERT_EQ(kassign_guest_sync(rig.guest, i % 2, NULL), 0);
+	widen_the_race(false);
 	for (i = 0; i < 3000; i++)
 		ASSERT_EQ(kassign_guest_sync(rig.guest, i % 2, NULL), 0);
 	stop_toggling = true;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "rnd.h"
 #include "tap.h"
 
 /* A VM with a working device: slots, interrupts and pins are all there. */
@@ -227,6 +228,75 @@ TEST(a_fork_of_the_vmm_holds_nothing)
 	host_expect_pins(pins);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+}
+
+/* The process lives on, as another program with another address space. */
+TEST(a_vmm_that_execs)
+{
+	long pins = host_pins();
+	struct rig rig;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		start_busy(&rig);
+		execl("/bin/sleep", "sleep", "30", NULL);
+		_exit(1);
+	}
+	/* Attached, then free again, while it sleeps */
+	host_expect_state(EDU, KASSIGN_DEV_ASSIGNED);
+	host_expect_state(EDU, KASSIGN_DEV_FREE);
+	host_expect_pins(pins);
+	ASSERT_EQ(waitpid(pid, &status, WNOHANG), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	expect_clean(pins);
+}
+
+/* Copies of the descriptors, here and in a child, closed in any order */
+static void live_randomly(void)
+{
+	struct kassign_device_status st;
+	int fds[12], i, nr = 0;
+	struct rig rig;
+	pid_t pid;
+
+	start_busy(&rig);
+	fds[nr++] = rig.dev;
+	fds[nr++] = rig.guest;
+	fds[nr++] = rig.ctl;
+	while (nr < 12) {
+		fds[nr] = dup(fds[rnd(nr)]);
+		ASSERT(fds[nr++] >= 0);
+	}
+	pid = fork();
+	while (nr) {
+		i = rnd(nr);
+		if (rnd(4) == 0)
+			usleep(rnd(3000));
+		kassign_device_get_status(fds[rnd(nr)], &st);
+		close(fds[i]);
+		fds[i] = fds[--nr];
+		if (rnd(40) == 0)
+			break;
+	}
+	if (pid == 0)
+		_exit(0);	/* what is left goes with it */
+	waitpid(pid, NULL, 0);
+	while (nr)
+		close(fds[--nr]);
+	vmm_end(&rig.vmm);
+}
+
+TEST(random_lives_of_descriptors)
+{
+	long pins = host_pins();
+	int i;
+
+	seed_from_env();
+	for (i = 0; i < 20; i++)
+		live_randomly();
+	expect_clean(pins);
 }
 
 TEST(fifty_times_over)

@@ -4,14 +4,17 @@
  *
  *   fault_nth	 module parameter: the nth such call from now on fails, once;
  *		 counts down to 0, which means that it has
+ *   fault_slow	 module parameter: calls of this name are slow, which widens races
  *   fault_sites debugfs kassign/fault_sites: calls that ran, each with how often
  *		 it ran and how often it failed
  */
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/init.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 
 #include "kassign.h"
 
@@ -21,6 +24,10 @@ static unsigned int fault_nth;
 module_param(fault_nth, uint, 0600);
 MODULE_PARM_DESC(fault_nth, "For tests: the nth call that can fail does, once");
 
+static char fault_slow[32];
+module_param_string(fault_slow, fault_slow, sizeof(fault_slow), 0600);
+MODULE_PARM_DESC(fault_slow, "For tests: calls of this name take 2 ms more");
+
 static struct dentry *fault_dir;
 
 bool kassign_fault_now(struct kassign_fault_site *site)
@@ -28,6 +35,8 @@ bool kassign_fault_now(struct kassign_fault_site *site)
 	unsigned long flags;
 	bool now = false;
 
+	if (fault_slow[0] && sysfs_streq(fault_slow, site->what))
+		msleep(2);
 	spin_lock_irqsave(&fault_lock, flags);
 	if (atomic_inc_return(&site->runs) == 1) {
 		site->next = fault_sites;

@@ -323,14 +323,20 @@ int kassign_vmslot_add(struct kassign_guest *guest, struct kassign_vmslot *slot,
 	return err;
 }
 
-/* When the VMM is gone, so are its slots and mappings. */
+/*
+ * When the VMM is gone, so are its slots and mappings. The number of a slot that
+ * KVM did not remove stays ours, or it would pass for the guest's memory.
+ */
 void kassign_vmslot_del(struct kassign_guest *guest, struct kassign_vmslot *slot)
 {
+	int err;
+
 	if (slot->id < 0)
 		return;
 	mutex_lock(&guest->slot_lock);
-	kassign_vmm_run(guest, slot_do_del, slot);
-	slot_id_put(guest, slot->id);
+	err = kassign_vmm_run(guest, slot_do_del, slot);
+	if (!err || err == -ESRCH)
+		slot_id_put(guest, slot->id);
 	mutex_unlock(&guest->slot_lock);
 	slot->id = -1;
 }
