@@ -223,7 +223,7 @@ TEST(memory_that_is_not_there_is_refused_and_told)
 	rig_end(&rig);
 }
 
-static volatile bool stop_toggling;
+static volatile bool stop_toggling, toggle_slowly;
 
 static void *toggle_decoding(void *arg)
 {
@@ -231,7 +231,11 @@ static void *toggle_decoding(void *arg)
 
 	while (!stop_toggling) {
 		config_write(rig->dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+		if (toggle_slowly)
+			usleep(3000);
 		config_write(rig->dev, PCI_COMMAND, 2, 0);
+		if (toggle_slowly)
+			usleep(3000);
 	}
 	return NULL;
 }
@@ -243,6 +247,7 @@ static void widen_the_race(bool on)
 {
 	int fd = open(SLOW, O_WRONLY);
 
+	toggle_slowly = on;
 	if (fd < 0)
 		return;		/* not a module for tests; the race stays narrow */
 	ASSERT(write(fd, on ? "krealloc_array" : "\n", on ? 14 : 1) > 0);
