@@ -145,6 +145,7 @@ static void arena_start(struct arena *a, uint64_t canary)
 {
 	int i, j;
 
+	ASSERT(a);
 	memset(a, 0, sizeof(*a));
 	a->pins = host_pins();
 	area_make(&a->area[CANARY], "the host", canary);
@@ -809,6 +810,7 @@ static long close_under_doorbell(struct arena *a)
 	unsigned char *copy = malloc(size);
 	long done;
 
+	ASSERT(copy);
 	pump_prepare(&a->nic, &a->area[CANARY]);
 	nic_end(&a->nic);
 	pump_start(&pump);
@@ -871,6 +873,7 @@ static const unsigned int igb_regs[] = {
 	IGB_TX_QUEUE, IGB_TX_QUEUE + 4, IGB_TX_QUEUE + 8,
 	IGB_RCTL, IGB_TCTL,
 };
+
 #define NR_IGB_REGS (sizeof(igb_regs) / sizeof(igb_regs[0]))
 
 static uint32_t reg_read(int dev, unsigned int reg)

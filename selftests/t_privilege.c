@@ -377,6 +377,7 @@ TEST(nobody_changes_the_hardwares_config_space)
 	struct rig rig;
 	unsigned int exp;
 
+	ASSERT(before && after);
 	seed_from_env();
 	rig_start(&rig, IGB, VMM_ANON);
 	look(before);

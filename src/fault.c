@@ -26,7 +26,7 @@ MODULE_PARM_DESC(fault_nth, "For tests: the nth call that can fail does, once");
 
 static char fault_slow[32];
 module_param_string(fault_slow, fault_slow, sizeof(fault_slow), 0600);
-MODULE_PARM_DESC(fault_slow, "For tests: calls of this name take 2 ms more");
+MODULE_PARM_DESC(fault_slow, "For tests: calls of this name take some ms more");
 
 static struct dentry *fault_dir;
 
@@ -36,7 +36,7 @@ bool kassign_fault_now(struct kassign_fault_site *site)
 	bool now = false;
 
 	if (fault_slow[0] && sysfs_streq(fault_slow, site->what))
-		msleep(2);
+		usleep_range(2000, 10000);
 	spin_lock_irqsave(&fault_lock, flags);
 	if (atomic_inc_return(&site->runs) == 1) {
 		site->next = fault_sites;

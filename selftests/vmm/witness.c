@@ -121,7 +121,7 @@ static void klog_line(struct klog *log, const char *line)
 	const char *suppressed = strstr(line, "dmar_fault: ");
 
 	log->faults += strstr(line, "DMAR: [DMA") || strstr(line, "IO_PAGE_FAULT");
-	log->remaps += strstr(line, "[INTR-REMAP]") != NULL;
+	log->remaps += !!strstr(line, "[INTR-REMAP]");
 	log->stray += strstr(line, "nobody cared") ||
 		      strstr(line, "No irq handler for vector") ||
 		      strstr(line, "unexpected IRQ") ||
