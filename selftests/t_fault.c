@@ -409,7 +409,8 @@ TEST(interrupts_by_eventfd)
 		put_number(NTH, nr);
 		err = kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, 0, 1, &fd);
 		fired = disarm();
-		ASSERT(fired == (err != 0));
+		/* The check of the memslots may have taken the fault. */
+		ASSERT(fired || !err);
 		ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_MSI), 0);
 		ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, 0, 1,
 					       &fd), 0);
@@ -528,7 +529,8 @@ TEST(long_accesses)
 		if (!err)
 			err = kassign_region_write(rig.dev, 7, 64, buf + 64, 16);
 		fired = disarm();
-		ASSERT(fired == (err != 0));
+		/* The check of the memslots may have taken the fault. */
+		ASSERT(fired || !err);
 		ASSERT_EQ(kassign_region_read(rig.dev, 7, 0, buf, 256), 0);
 		ASSERT(!memcmp(buf, copy, 256));
 	}
