@@ -125,24 +125,6 @@ TEST(outside_the_guest_it_faults_and_changes_nothing)
 	rig_end(&rig);
 }
 
-/* AMD's driver tells the module itself; Intel's leaves it to the kernel log. */
-TEST(faults_are_counted_where_the_driver_tells)
-{
-	struct kassign_device_status st;
-	struct rig rig;
-
-	if (access("/sys/class/iommu/ivhd0", F_OK))
-		SKIP("only AMD's IOMMU driver calls a domain's fault handler");
-	rig_start(&rig, EDU, VMM_ANON);
-	edu_enable(&rig, BAR0_GPA);
-	edu_dma(rig.dev, HIGH_GPA + 0x5000, 64, true);
-	usleep(300000);
-	ASSERT_EQ(kassign_device_get_status(rig.dev, &st), 0);
-	ASSERT(st.faults > 0);
-	ASSERT_EQ(st.fault_addr & ~4095ULL, HIGH_GPA + 0x5000);
-	rig_end(&rig);
-}
-
 TEST(the_ends_of_memory_are_exact)
 {
 	unsigned char *last;
