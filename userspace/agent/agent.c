@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../cli/cli.h"
 #include "agent.h"
 #include "faults.h"
 #include "sandbox.h"
@@ -83,14 +83,6 @@ struct session {
 #define PLUG_MS		4000
 #define POLL_MS		1000
 #define STALL_S		20
-
-static double now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000.0 + ts.tv_nsec / 1e6;
-}
 
 static void end_with(struct session *s, int how)
 {
