@@ -19,6 +19,13 @@ one() {	# DESCRIPTION COMMAND...
 
 in_root() { $vhost chroot "$@"; }
 
+build_programs() {
+	one "command and library build without a warning" \
+		in_root make -s -j2 -f userspace/build.mk WERROR=-Werror
+	one "tests build without a warning" \
+		in_root make -s -j2 -f selftests/build.mk WERROR=-Werror
+}
+
 # Of the programs, those that TEST asks for
 selected() {
 	local program

@@ -92,8 +92,10 @@ no_pins() {
 # An open problem: a guest whose attach is undone in the middle hangs or resets in
 # about one of thirty cases, spinning on a lock of its own timers. It is told, loudly,
 # with all there is to know, and started anew.
+answers() { GUEST_TIMEOUT=10 guest exec "$1" true >/dev/null 2>&1; }
+
 revive() {	# GUEST
-	GUEST_TIMEOUT=10 guest exec "$1" true >/dev/null 2>&1 && return
+	answers "$1" && return
 	echo "# $program: GUEST $1 DOES NOT ANSWER"
 	guest inspect "$1" 2>&1 | sed 's/^/# /'
 	guest stop "$1"
