@@ -58,9 +58,8 @@ failed_programs() {
 		-e 's/^not ok - \([a-z_]*\) ran to its end/\1/p' "$tap" | sort -u
 }
 
-# Guests hang or reset now and then under nested emulation, also at rest; why is
-# open (Documentation/testing.md). Programs with guests that failed get one more
-# boot, loudly; what they say then counts.
+# The emulator may lose a guest (host/nested_irq.c). Programs with guests that failed
+# get one more boot, loudly; what they say then counts.
 once_more() {	# MODULE PROGRAM...
 	local module=$1 program again=() failed
 	shift

@@ -89,9 +89,8 @@ no_pins() {
 	[ "$a" = "$r" ] || { echo "pinned $a, released $r"; return 1; }
 }
 
-# An open problem: a guest whose attach is undone in the middle hangs or resets in
-# about one of thirty cases, spinning on a lock of its own timers. It is told, loudly,
-# with all there is to know, and started anew.
+# The emulator may lose a guest (host/nested_irq.c). It is told, loudly, with all there
+# is to know, and the guest is started anew.
 answers() { GUEST_TIMEOUT=10 guest exec "$1" true >/dev/null 2>&1; }
 
 revive() {	# GUEST
