@@ -58,7 +58,7 @@ failed_programs() {
 		-e 's/^not ok - \([a-z_]*\) ran to its end/\1/p' "$tap" | sort -u
 }
 
-# The emulator may lose a guest (host/nested_irq.c). Programs with guests that failed
+# The emulator may lose a guest (host/nested_svm.c). Programs with guests that failed
 # get one more boot, loudly; what they say then counts.
 once_more() {	# MODULE PROGRAM...
 	local module=$1 program again=() failed

@@ -89,7 +89,7 @@ no_pins() {
 	[ "$a" = "$r" ] || { echo "pinned $a, released $r"; return 1; }
 }
 
-# The emulator may lose a guest (host/nested_irq.c). It is told, loudly, with all there
+# The emulator may lose a guest (host/nested_svm.c). It is told, loudly, with all there
 # is to know, and the guest is started anew.
 answers() { GUEST_TIMEOUT=10 guest exec "$1" true >/dev/null 2>&1; }
 
