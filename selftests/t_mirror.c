@@ -6,6 +6,7 @@
 #include <linux/pci_regs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -40,6 +41,44 @@ static void start(struct rig *rig)
 	edu_enable(rig, BAR0_GPA);
 }
 
+/* What the module itself finds when it compares memory and domain, page by page */
+struct findings {
+	unsigned long long pages, stale, missing, extra;
+};
+
+static struct findings check_mirror(struct rig *rig)
+{
+	unsigned int id = status(rig).guest_id, guest;
+	struct findings f = { };
+	bool found = false;
+	char line[256];
+	FILE *file;
+
+	file = fopen("/sys/kernel/debug/kassign/mirror", "r");
+	ASSERT(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "guest %u pages %llu stale %llu missing %llu extra %llu",
+			   &guest, &f.pages, &f.stale, &f.missing, &f.extra) == 5 &&
+		    guest == id) {
+			found = true;
+			break;
+		}
+	ASSERT_EQ(ferror(file), 0);
+	fclose(file);
+	ASSERT(found);
+	return f;
+}
+
+static void expect_exact(struct rig *rig)
+{
+	struct findings f = check_mirror(rig);
+
+	ASSERT_EQ(f.pages * 4096, status(rig).mapped_bytes);
+	ASSERT_EQ(f.stale, 0);
+	ASSERT_EQ(f.missing, 0);
+	ASSERT_EQ(f.extra, 0);
+}
+
 TEST(counters_tell_what_is_mapped)
 {
 	struct rig rig;
@@ -68,6 +107,7 @@ TEST(new_memory_is_mapped_when_sync_returns)
 	ASSERT(reaches(&rig, HIGH_GPA + HIGH_SIZE - 16,
 		       (unsigned char *)hva + HIGH_SIZE - 16));
 	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE + HIGH_SIZE);
+	expect_exact(&rig);
 	rig_end(&rig);
 }
 
@@ -125,6 +165,7 @@ TEST(other_memory_at_the_same_place_replaces_the_old)
 	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
 	ASSERT(reaches(&rig, HIGH_GPA, after));
 	ASSERT(!reaches(&rig, HIGH_GPA, before));
+	expect_exact(&rig);
 	rig_end(&rig);
 }
 
@@ -155,6 +196,7 @@ TEST(a_split_slot_keeps_its_neighbours)
 	ASSERT(reaches(&rig, hole_end, hva + (hole_end - HIGH_GPA)));
 	ASSERT(!reaches(&rig, hole, hva + (hole - HIGH_GPA)));
 	ASSERT(!reaches(&rig, hole_end - 16, hva + (hole_end - 16 - HIGH_GPA)));
+	expect_exact(&rig);
 	rig_end(&rig);
 }
 
@@ -196,31 +238,149 @@ TEST(memory_of_the_msi_window_is_left_out)
 	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
 	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE + (1 << 20));
 	ASSERT_EQ(status(&rig).skipped_bytes, 1 << 20);
+	expect_exact(&rig);
+	rig_end(&rig);
+}
+
+/* The module's own check is worth nothing if it finds nothing. */
+TEST(the_check_of_the_mirror_finds_what_is_wrong)
+{
+	unsigned char *hva;
+	struct rig rig;
+
+	start(&rig);
+	hva = vmm_add_slot(&rig.vmm, HIGH_GPA, HIGH_SIZE, 0, VMM_ANON);
+	ASSERT_EQ(check_mirror(&rig).missing, HIGH_SIZE / 4096);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	expect_exact(&rig);
+	ASSERT_OK(madvise(hva + 0x200000, 0x3000, MADV_DONTNEED));
+	hva[0x201000] = 1;
+	ASSERT_EQ(check_mirror(&rig).stale, 3);
+	vmm_del_slot(&rig.vmm, HIGH_GPA);
+	ASSERT_EQ(check_mirror(&rig).extra, HIGH_SIZE / 4096);
+	rig_end(&rig);
+}
+
+#define WORKERS "/sys/module/kassign/parameters/map_workers"
+
+static void set_workers(const char *nr)
+{
+	int fd = open(WORKERS, O_WRONLY);
+
+	ASSERT(fd >= 0);
+	ASSERT(write(fd, nr, strlen(nr)) > 0);
+	close(fd);
+}
+
+/* Sizes that are no multiple of what a worker takes, from an odd address */
+TEST(any_number_of_workers_maps_the_same)
+{
+	static const char * const nr[] = { "1", "2", "7", "32", "0" };
+	uint64_t gpa = HIGH_GPA + 0x7000, size = (70 << 20) + 0x5000;
+	long pins = host_pins();
+	struct rig rig;
+	unsigned int i;
+
+	start(&rig);
+	for (i = 0; i < sizeof(nr) / sizeof(nr[0]); i++) {
+		set_workers(nr[i]);
+		vmm_add_slot(&rig.vmm, gpa, size, 0, i % 2 ? VMM_MEMFD : VMM_ANON);
+		ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+		ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE + size);
+		ASSERT_EQ(status(&rig).todo_bytes, 0);
+		expect_exact(&rig);
+		vmm_del_slot(&rig.vmm, gpa);
+		ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
+		expect_exact(&rig);
+	}
+	ASSERT_EQ(host_pins() - pins, (long)(VMM_LOW_SIZE / 4096));
+	rig_end(&rig);
+	host_expect_pins(pins);
+}
+
+/* Huge and small pages in turns: what was one run, and what was not, goes again. */
+TEST(a_mixture_of_page_sizes_comes_and_goes)
+{
+	size_t huge = 2 << 20, size = 16 * huge, i;
+	struct kvm_userspace_memory_region r = {
+		.slot = 5, .guest_phys_addr = HIGH_GPA, .memory_size = size,
+	};
+	long pins = host_pins();
+	struct rig rig;
+	char *p;
+
+	p = mmap(NULL, size + huge, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT(p != MAP_FAILED);
+	p = (char *)(((uintptr_t)p + huge - 1) & ~(huge - 1));
+	for (i = 0; i < size; i += huge)
+		madvise(p + i, huge, i / huge % 3 ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	for (i = size; i; i -= 4096)
+		p[i - 4096] = 1;
+	r.userspace_addr = (uintptr_t)p;
+	start(&rig);
+	ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	expect_exact(&rig);
+	ASSERT(reaches(&rig, HIGH_GPA + size - 16, (unsigned char *)p + size - 16));
+	r.memory_size = 0;
+	ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
+	ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
+	expect_exact(&rig);
+	rig_end(&rig);
+	host_expect_pins(pins);
+}
+
+/* Attaches with @p as guest memory: refused for a reason that has @text in it. */
+static void expect_refused(void *p, size_t size, int err, const char *text)
+{
+	struct kvm_userspace_memory_region r = {
+		.slot = 5, .guest_phys_addr = HIGH_GPA, .memory_size = size,
+		.userspace_addr = (uintptr_t)p,
+	};
+	long pins = host_pins();
+	struct kassign_bdf edu;
+	char why[256] = "";
+	struct rig rig;
+
+	host_bind(EDU);
+	vmm_start(&rig.vmm, VMM_ANON);
+	ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
+	if (!text)
+		munmap(p, size);
+	rig.guest = rig_guest(&rig);
+	ASSERT_EQ(kassign_bdf_parse(EDU, &edu), 0);
+	rig.dev = kassign_add_device(rig.guest, &edu, why, sizeof(why));
+	printf("# %s\n", why);
+	ASSERT_EQ(rig.dev, err);
+	ASSERT(strstr(why, "0x140000000"));
+	ASSERT(!text || strstr(why, text));
+	host_expect_state(EDU, KASSIGN_DEV_FREE);
+	ASSERT_EQ(host_pins(), pins);
 	rig_end(&rig);
 }
 
 TEST(memory_that_is_not_there_is_refused_and_told)
 {
-	struct kvm_userspace_memory_region r = {
-		.slot = 5, .guest_phys_addr = HIGH_GPA, .memory_size = 1 << 20,
-	};
-	long pins = host_pins();
-	struct rig rig;
+	void *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT(p != MAP_FAILED);
+	expect_refused(p, 1 << 20, -EFAULT, NULL);
+}
+
+/* Secret even from the kernel */
+TEST(secret_memory_is_refused_and_named)
+{
+	int fd = syscall(SYS_memfd_secret, 0);
 	void *p;
 
-	host_bind(EDU);
-	vmm_start(&rig.vmm, VMM_ANON);
-	p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	r.userspace_addr = (uintptr_t)p;
-	ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
-	munmap(p, 1 << 20);
-	rig.guest = rig_guest(&rig);
-	rig.dev = rig_assign(rig.guest, EDU);
-	ASSERT_EQ(rig.dev, -EFAULT);
-	host_expect_state(EDU, KASSIGN_DEV_FREE);
-	ASSERT_EQ(host_pins(), pins);
-	rig_end(&rig);
+	if (fd < 0)
+		SKIP("this kernel has no memfd_secret (boot with secretmem.enable=1)");
+	ASSERT_OK(ftruncate(fd, 1 << 20));
+	p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT(p != MAP_FAILED);
+	expect_refused(p, 1 << 20, -EFAULT, "secretmem");
 }
 
 static volatile bool stop_toggling, toggle_slowly;

@@ -146,6 +146,20 @@ TEST(devices_that_cannot_be_assigned_are_named)
 	ASSERT(strstr(why, "not bound"));
 }
 
+TEST(too_many_workers_are_refused)
+{
+	struct kassign_add_device arg = { .argsz = sizeof(arg), .workers = 33 };
+	struct rig rig;
+
+	vmm_start(&rig.vmm, VMM_ANON);
+	rig.guest = rig_guest(&rig);
+	ASSERT_EQ(ioctl(rig.guest, KASSIGN_GUEST_ADD_DEVICE, &arg), -1);
+	ASSERT_EQ(errno, EINVAL);
+	arg.workers = 32;
+	ASSERT_EQ(ioctl(rig.guest, KASSIGN_GUEST_ADD_DEVICE, &arg), -1);
+	ASSERT_EQ(errno, ENODEV);
+}
+
 TEST(a_group_with_a_host_driver_is_refused)
 {
 	struct kassign_bdf shared = { .bus = 6, .dev = 2 };

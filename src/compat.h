@@ -62,20 +62,6 @@ static inline void kassign_eventfd_signal(struct eventfd_ctx *ctx)
 #endif
 }
 
-/* Caller holds mmap_lock for reading. */
-static inline long kassign_pin_user_pages_remote(struct mm_struct *mm,
-						 unsigned long start,
-						 unsigned long npages,
-						 unsigned int flags,
-						 struct page **pages)
-{
-#ifdef HAVE_PIN_REMOTE_VMAS
-	return pin_user_pages_remote(mm, start, npages, flags, pages, NULL, NULL);
-#else
-	return pin_user_pages_remote(mm, start, npages, flags, pages, NULL);
-#endif
-}
-
 #ifndef HAVE_VM_FLAGS_SET
 static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
 {

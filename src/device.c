@@ -422,9 +422,11 @@ int kassign_device_attach_fd(struct kassign_guest *guest,
 	struct pci_dev *pdev;
 	int ret;
 
-	if (arg->pad || arg->domain > 0xffff || arg->bus > 0xff ||
-	    arg->devfn > 0xff)
+	if (arg->workers > KASSIGN_MAX_WORKERS || arg->domain > 0xffff ||
+	    arg->bus > 0xff || arg->devfn > 0xff)
 		return -EINVAL;
+	if (arg->workers)
+		WRITE_ONCE(guest->mirror.workers, arg->workers);
 	pdev = pci_get_domain_bus_and_slot(arg->domain, arg->bus, arg->devfn);
 	if (!pdev)
 		return kassign_fail(reason, -ENODEV,

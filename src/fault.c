@@ -28,8 +28,6 @@ static char fault_slow[32];
 module_param_string(fault_slow, fault_slow, sizeof(fault_slow), 0600);
 MODULE_PARM_DESC(fault_slow, "For tests: calls of this name take some ms more");
 
-static struct dentry *fault_dir;
-
 bool kassign_fault_now(struct kassign_fault_site *site)
 {
 	unsigned long flags;
@@ -67,11 +65,6 @@ DEFINE_SHOW_ATTRIBUTE(sites);
 
 void kassign_fault_init(void)
 {
-	fault_dir = debugfs_create_dir(KASSIGN_NAME, NULL);
-	debugfs_create_file("fault_sites", 0400, fault_dir, NULL, &sites_fops);
-}
-
-void kassign_fault_exit(void)
-{
-	debugfs_remove(fault_dir);
+	debugfs_create_file("fault_sites", 0400, kassign_debugfs, NULL,
+			    &sites_fops);
 }

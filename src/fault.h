@@ -40,7 +40,6 @@ struct kassign_fault_site {
 
 bool kassign_fault_now(struct kassign_fault_site *site);
 void kassign_fault_init(void);
-void kassign_fault_exit(void);
 
 #define FAULT(_what) ({							\
 	static struct kassign_fault_site __site = {			\
@@ -141,9 +140,9 @@ static inline void *fault_memdup_user(const void __user *from, size_t size)
 #define mmu_notifier_register(...) \
 	(FAULT("mmu_notifier_register") ? -ENOMEM : \
 					  mmu_notifier_register(__VA_ARGS__))
-#define kassign_pin_user_pages_remote(...) \
-	(FAULT("pin_user_pages_remote") ? -EFAULT : \
-		kassign_pin_user_pages_remote(__VA_ARGS__))
+#define pin_user_pages_fast(...) \
+	(FAULT("pin_user_pages_fast") ? -EFAULT : \
+					pin_user_pages_fast(__VA_ARGS__))
 #define copy_from_user(_to, _from, _n) ({ \
 	unsigned long _left = (_n); \
 	FAULT("copy_from_user") ? _left : copy_from_user(_to, _from, _left); })
@@ -199,6 +198,5 @@ static inline void *fault_memdup_user(const void __user *from, size_t size)
 
 #else /* !KASSIGN_FAULTS */
 static inline void kassign_fault_init(void) { }
-static inline void kassign_fault_exit(void) { }
 #endif
 #endif /* KASSIGN_FAULT_H */

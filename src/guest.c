@@ -276,8 +276,8 @@ void kassign_guest_fill_status(struct kassign_guest *guest,
 	st->domains = READ_ONCE(guest->domain) ? 1 : 0;
 	st->regions = READ_ONCE(mirror->cur.nr);
 	st->bar_slots = guest_bar_slots(guest);
-	st->mapped_bytes = READ_ONCE(mirror->mapped) << PAGE_SHIFT;
-	st->todo_bytes = READ_ONCE(mirror->todo) << PAGE_SHIFT;
+	st->mapped_bytes = (u64)atomic64_read(&mirror->mapped) << PAGE_SHIFT;
+	st->todo_bytes = (u64)atomic64_read(&mirror->todo) << PAGE_SHIFT;
 	st->skipped_bytes = READ_ONCE(mirror->skipped) << PAGE_SHIFT;
 	st->generation = READ_ONCE(mirror->generation);
 	st->syncs = READ_ONCE(mirror->syncs);

@@ -4,7 +4,7 @@
  * protects what. Layers only look down:
  *
  *   uapi, netlink  ->  device  ->  config, bar, irq  ->  inject, vmslot
- *                      guest   ->  mirror  ->  domain, pin  ->  kvm_view
+ *                      guest   ->  mirror, mapper, chunk  ->  domain, pin  ->  kvm_view
  *
  * Lock order, outermost first:
  *
@@ -34,6 +34,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include <uapi/linux/kassign.h>
 
@@ -101,8 +102,8 @@ int kassign_kvm_top_slot(void);
 
 /* ---- pin.c ---- */
 
-long kassign_pin(struct mm_struct *mm, unsigned long hva, unsigned long npages,
-		 struct page **pages, struct kassign_reason *reason);
+int kassign_pin(unsigned long hva, u64 gpa, unsigned long npages,
+		struct page **pages, struct kassign_reason *reason);
 void kassign_unpin(unsigned long pfn, unsigned long npages);
 bool kassign_hva_is_mmio(struct mm_struct *mm, unsigned long hva);
 int kassign_account(struct kassign_guest *guest, long npages,
@@ -130,7 +131,10 @@ int kassign_domain_attach(struct kassign_device *dev,
 			  struct kassign_reason *reason);
 void kassign_domain_leave(struct kassign_device *dev);
 
-/* ---- mirror.c: guest memory in the IOMMU ---- */
+/* ---- mirror.c, mapper.c, chunk.c: guest memory in the IOMMU ---- */
+
+#define KASSIGN_CHUNK_PAGES	512UL		/* 2 MiB */
+#define KASSIGN_MAX_WORKERS	32U
 
 /**
  * struct kassign_region - a guest-physical range that is mapped as one
@@ -144,6 +148,30 @@ struct kassign_region {
 	u64 hva;
 	u64 npages;
 	bool readonly;
+};
+
+/**
+ * struct kassign_run - physically contiguous pages
+ * @pfn:	the first
+ * @npages:	how many
+ */
+struct kassign_run {
+	unsigned long pfn;
+	unsigned long npages;
+};
+
+/**
+ * struct kassign_chunk - working memory for mapping or unmapping
+ * @guest:	whose memory
+ * @pages:	pages just pinned
+ * @runs:	what they are, or what is to be unpinned
+ * @nr_runs:	how many of @runs
+ */
+struct kassign_chunk {
+	struct kassign_guest *guest;
+	struct page *pages[KASSIGN_CHUNK_PAGES];
+	struct kassign_run runs[KASSIGN_CHUNK_PAGES];
+	unsigned int nr_runs;
 };
 
 /**
@@ -170,6 +198,8 @@ struct kassign_regions {
  * @generation:	memslot generation @cur reflects
  * @last_seen:	memslot generation at the last periodic check
  * @pending:	removals put off until the memslots are quiet
+ * @whole:	bit per 2 MiB chunk, 32 in an entry: one physical run
+ * @workers:	that map at once, 0 for the module's default
  * @mapped:	pages mapped
  * @todo:	pages a running operation still has to map
  * @skipped:	pages of memslots left out
@@ -184,8 +214,10 @@ struct kassign_mirror {
 	u64 generation;
 	u64 last_seen;
 	bool pending;
-	u64 mapped;
-	u64 todo;
+	struct xarray whole;
+	unsigned int workers;
+	atomic64_t mapped;
+	atomic64_t todo;
 	u64 skipped;
 	u64 syncs;
 	struct delayed_work poll;
@@ -198,6 +230,23 @@ void kassign_mirror_stop(struct kassign_guest *guest);
 int kassign_mirror_sync(struct kassign_guest *guest, bool now,
 			struct kassign_reason *reason);
 int kassign_mirror_reserve(struct kassign_guest *guest, u64 start, u64 length);
+
+int kassign_mirror_wanted(struct kassign_guest *guest,
+			  struct kassign_regions *out);
+
+int kassign_map_region(struct kassign_chunk *chunk,
+		       const struct kassign_region *r,
+		       struct kassign_reason *reason);
+
+struct kassign_chunk *kassign_chunk_alloc(struct kassign_guest *guest);
+struct kassign_chunk *kassign_chunk_get(struct kassign_guest *guest);
+void kassign_chunk_put(struct kassign_chunk *chunk);
+unsigned long kassign_chunk_len(u64 gpa, u64 npages);
+int kassign_chunk_map(struct kassign_chunk *chunk,
+		      const struct kassign_region *r, u64 gpa,
+		      unsigned long npages, struct kassign_reason *reason);
+void kassign_chunk_unmap(struct kassign_chunk *chunk, u64 gpa, u64 npages);
+u64 kassign_chunk_unmap_part(struct kassign_chunk *chunk, u64 gpa, u64 npages);
 
 int kassign_regions_add(struct kassign_regions *list,
 			const struct kassign_region *region);
@@ -616,6 +665,13 @@ void kassign_device_put(struct kassign_device *dev);
 int kassign_device_do_reset(struct kassign_device *dev);
 u32 kassign_device_flags(struct kassign_device *dev);
 void kassign_device_fault(struct kassign_device *dev, u64 count, u64 addr);
+
+/* ---- check.c ---- */
+
+extern struct dentry *kassign_debugfs;
+
+void kassign_check_init(void);
+void kassign_check_exit(void);
 
 /* ---- uapi.c, netlink.c ---- */
 

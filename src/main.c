@@ -55,6 +55,7 @@ static int __init kassign_init(void)
 	err = misc_register(&kassign_misc);
 	if (err)
 		goto err_netlink;
+	kassign_check_init();
 	kassign_fault_init();
 	return 0;
 
@@ -71,7 +72,7 @@ err_wq:
 static void __exit kassign_exit(void)
 {
 	misc_deregister(&kassign_misc);
-	kassign_fault_exit();
+	kassign_check_exit();
 	kassign_netlink_exit();
 	pci_unregister_driver(&kassign_pci_driver);
 	/* Death work and delayed fputs of guests may still be finishing. */

@@ -12,228 +12,34 @@
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 
 #include "kassign.h"
 
-#define CHUNK_PAGES	512UL			/* 2 MiB */
-#define CHUNK_SIZE	(CHUNK_PAGES << PAGE_SHIFT)
+#define CHUNK_SIZE	(KASSIGN_CHUNK_PAGES << PAGE_SHIFT)
 #define POLL_PERIOD	msecs_to_jiffies(40)
 
-/* A physically contiguous run of pages */
-struct run {
-	unsigned long pfn;
-	unsigned long npages;
-};
-
-/* Working memory of one operation: a chunk's pages or its runs */
-struct chunk {
-	struct kassign_guest *guest;
-	struct kassign_reason *reason;
-	struct page *pages[CHUNK_PAGES];
-	struct run runs[CHUNK_PAGES];
-	unsigned int nr_runs;
-};
-
-static struct chunk *chunk_alloc(struct kassign_guest *guest,
-				 struct kassign_reason *reason)
+static void unmap_range(struct kassign_chunk *chunk, u64 gpa, u64 npages)
 {
-	struct chunk *chunk = kvzalloc(sizeof(*chunk), GFP_KERNEL);
+	struct kassign_reason nothing;
 
-	if (chunk) {
-		chunk->guest = guest;
-		chunk->reason = reason;
-	}
-	return chunk;
-}
-
-/*
- * A release must not fail for want of memory: with none to be had, it takes
- * turns at this one.
- */
-static struct chunk spare_chunk;
-static DEFINE_MUTEX(spare_lock);
-
-static struct chunk *chunk_get(struct kassign_guest *guest,
-			       struct kassign_reason *reason)
-{
-	struct chunk *chunk = chunk_alloc(guest, reason);
-
-	if (chunk)
-		return chunk;
-	mutex_lock(&spare_lock);
-	spare_chunk.guest = guest;
-	spare_chunk.reason = reason;
-	return &spare_chunk;
-}
-
-static void chunk_put(struct chunk *chunk)
-{
-	if (chunk == &spare_chunk)
-		mutex_unlock(&spare_lock);
-	else
-		kvfree(chunk);
-}
-
-static void chunk_add_page(struct chunk *chunk, unsigned long pfn)
-{
-	struct run *last = chunk->runs + chunk->nr_runs;
-
-	if (chunk->nr_runs && last[-1].pfn + last[-1].npages == pfn) {
-		last[-1].npages++;
-		return;
-	}
-	*last = (struct run) { pfn, 1 };
-	chunk->nr_runs++;
-}
-
-static void chunk_unpin(struct chunk *chunk)
-{
-	unsigned int i;
-
-	for (i = 0; i < chunk->nr_runs; i++)
-		kassign_unpin(chunk->runs[i].pfn, chunk->runs[i].npages);
-}
-
-/* Pages from @gpa to the next 2 MiB boundary, at most @npages */
-static unsigned long chunk_len(u64 gpa, u64 npages)
-{
-	unsigned long left = CHUNK_PAGES - ((gpa >> PAGE_SHIFT) % CHUNK_PAGES);
-
-	return min_t(u64, npages, left);
-}
-
-/*
- * Takes a mapped chunk out of the IOMMU and unpins it. The domain itself
- * remembers which page is where. Should the IOMMU not unmap all of it, the
- * pages stay pinned for ever: better a leak than DMA into freed memory.
- */
-static void chunk_unmap(struct chunk *chunk, u64 gpa, unsigned long npages)
-{
-	struct iommu_domain *domain = chunk->guest->domain;
-	size_t size = npages << PAGE_SHIFT;
-	unsigned long i;
-
-	chunk->nr_runs = 0;
-	for (i = 0; i < npages; i++)
-		chunk_add_page(chunk,
-			       iommu_iova_to_phys(domain, gpa + (i << PAGE_SHIFT)) >>
-			       PAGE_SHIFT);
-	if (WARN_ON_ONCE(iommu_unmap(domain, gpa, size) != size))
-		return;
-	chunk_unpin(chunk);
-}
-
-/* Maps the pinned runs; on failure nothing of the chunk stays mapped. */
-static int chunk_iommu_map(struct chunk *chunk, u64 gpa, int prot)
-{
-	struct iommu_domain *domain = chunk->guest->domain;
-	u64 at = gpa;
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < chunk->nr_runs; i++) {
-		struct run *run = &chunk->runs[i];
-
-		err = kassign_iommu_map(domain, at, PFN_PHYS(run->pfn),
-					run->npages << PAGE_SHIFT, prot);
-		if (err)
-			goto err_unmap;
-		at += run->npages << PAGE_SHIFT;
-	}
-	return 0;
-
-err_unmap:
-	kassign_fail(chunk->reason, err,
-		     "the IOMMU refused to map guest address 0x%llx (errno %d)",
-		     at, -err);
-	if (at > gpa)
-		iommu_unmap(domain, gpa, at - gpa);
-	return err;
-}
-
-static int chunk_map(struct chunk *chunk, const struct kassign_region *r,
-		     u64 gpa, unsigned long npages)
-{
-	int prot = IOMMU_READ | IOMMU_CACHE | (r->readonly ? 0 : IOMMU_WRITE);
-	unsigned long i;
-	long pinned;
-	int err;
-
-	pinned = kassign_pin(chunk->guest->mm, r->hva + (gpa - r->gpa), npages,
-			     chunk->pages, chunk->reason);
-	if (pinned < 0)
-		return pinned;
-	chunk->nr_runs = 0;
-	for (i = 0; i < npages; i++)
-		chunk_add_page(chunk, page_to_pfn(chunk->pages[i]));
-	err = chunk_iommu_map(chunk, gpa, prot);
-	if (err)
-		chunk_unpin(chunk);
-	return err;
-}
-
-static void count_mapped(struct kassign_mirror *mirror, long npages)
-{
-	WRITE_ONCE(mirror->mapped, mirror->mapped + npages);
-}
-
-static void unmap_range(struct chunk *chunk, u64 gpa, u64 npages)
-{
-	u64 end = gpa + (npages << PAGE_SHIFT);
-	u64 total = npages;
-
-	while (gpa < end) {
-		unsigned long n = chunk_len(gpa, (end - gpa) >> PAGE_SHIFT);
-
-		chunk_unmap(chunk, gpa, n);
-		count_mapped(&chunk->guest->mirror, -(long)n);
-		gpa += n << PAGE_SHIFT;
-		cond_resched();
-	}
-	kassign_account(chunk->guest, -(long)total, chunk->reason);
-}
-
-/* Why a long mapping must stop: somebody wants it, or the VMM is dying. */
-static int interrupted(struct kassign_guest *guest)
-{
-	if (signal_pending(current))
-		return -EINTR;
-	if (READ_ONCE(guest->dead) || atomic_read(&guest->mm->mm_users) == 1)
-		return -ESRCH;
-	return 0;
+	kassign_chunk_unmap(chunk, gpa, npages);
+	atomic64_sub(npages, &chunk->guest->mirror.mapped);
+	kassign_account(chunk->guest, -(long)npages, &nothing);
 }
 
 /* Maps a whole region or nothing of it. */
-static int map_region(struct chunk *chunk, const struct kassign_region *r)
+static int map_region(struct kassign_chunk *chunk,
+		      const struct kassign_region *r,
+		      struct kassign_reason *reason)
 {
-	struct kassign_guest *guest = chunk->guest;
-	struct kassign_mirror *mirror = &guest->mirror;
-	u64 done = 0;
 	int err;
 
-	err = kassign_account(guest, r->npages, chunk->reason);
+	err = kassign_account(chunk->guest, r->npages, reason);
 	if (err)
 		return err;
-	while (done < r->npages) {
-		u64 gpa = r->gpa + (done << PAGE_SHIFT);
-		unsigned long n = chunk_len(gpa, r->npages - done);
-
-		err = interrupted(guest);
-		if (!err)
-			err = chunk_map(chunk, r, gpa, n);
-		if (err)
-			goto err_unmap;
-		done += n;
-		count_mapped(mirror, n);
-		WRITE_ONCE(mirror->todo, mirror->todo - n);
-		cond_resched();
-	}
-	return 0;
-
-err_unmap:
-	unmap_range(chunk, r->gpa, done);
-	kassign_account(guest, -(long)(r->npages - done), chunk->reason);
+	err = kassign_map_region(chunk, r, reason);
+	if (err)
+		kassign_account(chunk->guest, -(long)r->npages, reason);
 	return err;
 }
 
@@ -281,6 +87,25 @@ static int wanted_regions(struct kassign_guest *guest,
 	return err;
 }
 
+/**
+ * kassign_mirror_wanted - what should be mapped now
+ * @guest: mirror->lock held, in the VMM's address space or with its users held
+ * @out:   empty; to be freed, also on failure
+ */
+int kassign_mirror_wanted(struct kassign_guest *guest,
+			  struct kassign_regions *out)
+{
+	struct kassign_slots *snap;
+	int err;
+
+	snap = kassign_kvm_slots(guest->kvm, guest->slot_ids, KASSIGN_MAX_SLOTS);
+	if (!snap)
+		return -ENOMEM;
+	err = wanted_regions(guest, snap, out);
+	kvfree(snap);
+	return err;
+}
+
 static int check_width(struct kassign_guest *guest,
 		       const struct kassign_regions *want,
 		       struct kassign_reason *reason)
@@ -299,13 +124,31 @@ static int check_width(struct kassign_guest *guest,
 			    top, (u64)guest->domain->geometry.aperture_end);
 }
 
+/* Memory that only the guest itself may reach: no device can serve it. */
+static int refuse_private(const struct kassign_slots *snap,
+			  struct kassign_reason *reason)
+{
+	unsigned int i;
+
+	for (i = 0; i < snap->nr; i++) {
+		const struct kassign_slot *slot = &snap->slot[i];
+
+		if (slot->private)
+			return kassign_fail(reason, -EOPNOTSUPP,
+					    "guest memory 0x%llx-0x%llx is private to the guest (guest_memfd), no device may reach it",
+					    slot->gpa,
+					    slot->gpa + (slot->npages << PAGE_SHIFT) - 1);
+	}
+	return 0;
+}
+
 /* ---- changing what is mapped ---- */
 
 /*
  * Unmaps [start, end), widened to whole chunks within each region it touches:
  * an IOMMU page may cover that much. What is still wanted is mapped again.
  */
-static int remove_range(struct chunk *chunk, u64 start, u64 end)
+static int remove_range(struct kassign_chunk *chunk, u64 start, u64 end)
 {
 	struct kassign_regions *cur = &chunk->guest->mirror.cur;
 	const struct kassign_region *r;
@@ -328,7 +171,7 @@ static int remove_range(struct chunk *chunk, u64 start, u64 end)
  * Removes what is mapped but not wanted. Unless @now, only what is in the way
  * of something wanted; the rest is left pending.
  */
-static int remove_unwanted(struct chunk *chunk,
+static int remove_unwanted(struct kassign_chunk *chunk,
 			   const struct kassign_regions *want, bool now,
 			   bool *changed)
 {
@@ -356,8 +199,9 @@ static int remove_unwanted(struct chunk *chunk,
 	return err;
 }
 
-static int add_missing(struct chunk *chunk, const struct kassign_regions *want,
-		       bool *changed)
+static int add_missing(struct kassign_chunk *chunk,
+		       const struct kassign_regions *want, bool *changed,
+		       struct kassign_reason *reason)
 {
 	struct kassign_mirror *mirror = &chunk->guest->mirror;
 	struct kassign_regions missing = { };
@@ -368,25 +212,26 @@ static int add_missing(struct chunk *chunk, const struct kassign_regions *want,
 	err = kassign_regions_subtract(&missing, want, &mirror->cur, false);
 	for (i = 0; i < missing.nr; i++)
 		todo += missing.r[i].npages;
-	WRITE_ONCE(mirror->todo, todo);
+	atomic64_set(&mirror->todo, todo);
 	for (i = 0; i < missing.nr && !err; i++) {
 		*changed = true;
 		/* Listed first, so that a mapped page is never unlisted. */
 		err = kassign_regions_add(&mirror->cur, &missing.r[i]);
 		if (err)
 			break;
-		err = map_region(chunk, &missing.r[i]);
+		err = map_region(chunk, &missing.r[i], reason);
 		if (err)
 			kassign_regions_del(&mirror->cur, missing.r[i].gpa);
 	}
-	WRITE_ONCE(mirror->todo, 0);
+	atomic64_set(&mirror->todo, 0);
 	kassign_regions_merge(&mirror->cur);
 	kassign_regions_free(&missing);
 	return err;
 }
 
-static int sync_to(struct chunk *chunk, const struct kassign_slots *snap,
-		   bool now)
+static int sync_to(struct kassign_chunk *chunk,
+		   const struct kassign_slots *snap, bool now,
+		   struct kassign_reason *reason)
 {
 	struct kassign_mirror *mirror = &chunk->guest->mirror;
 	struct kassign_regions want = { };
@@ -395,11 +240,11 @@ static int sync_to(struct chunk *chunk, const struct kassign_slots *snap,
 
 	err = wanted_regions(chunk->guest, snap, &want);
 	if (!err)
-		err = check_width(chunk->guest, &want, chunk->reason);
+		err = check_width(chunk->guest, &want, reason);
 	if (!err)
 		err = remove_unwanted(chunk, &want, now, &changed);
 	if (!err)
-		err = add_missing(chunk, &want, &changed);
+		err = add_missing(chunk, &want, &changed, reason);
 	if (!err)
 		WRITE_ONCE(mirror->generation, snap->generation);
 	if (changed)
@@ -408,20 +253,25 @@ static int sync_to(struct chunk *chunk, const struct kassign_slots *snap,
 	return err;
 }
 
-/* Under mirror->lock, a domain attached. */
-static int sync_locked(struct kassign_guest *guest, bool now,
+/*
+ * Under mirror->lock, a domain attached. At the @first sync memory that no device
+ * can be given is a reason to refuse; what comes later is left out.
+ */
+static int sync_locked(struct kassign_guest *guest, bool first, bool now,
 		       struct kassign_reason *reason)
 {
 	struct kassign_slots *snap;
-	struct chunk *chunk;
+	struct kassign_chunk *chunk;
 	int err = -ENOMEM;
 
 	if (!mmget_not_zero(guest->mm))
 		return kassign_fail(reason, -ESRCH, "the VMM has exited");
-	chunk = chunk_alloc(guest, reason);
+	chunk = kassign_chunk_alloc(guest);
 	snap = kassign_kvm_slots(guest->kvm, guest->slot_ids, KASSIGN_MAX_SLOTS);
 	if (chunk && snap)
-		err = sync_to(chunk, snap, now);
+		err = first ? refuse_private(snap, reason) : 0;
+	if (!err)
+		err = sync_to(chunk, snap, now, reason);
 	kvfree(snap);
 	kvfree(chunk);
 	mmput_async(guest->mm);
@@ -445,7 +295,7 @@ int kassign_mirror_sync(struct kassign_guest *guest, bool now,
 	if (mutex_lock_killable(&mirror->lock))
 		return -EINTR;
 	if (mirror->active)
-		err = sync_locked(guest, now, reason);
+		err = sync_locked(guest, false, now, reason);
 	mutex_unlock(&mirror->lock);
 	return err;
 }
@@ -470,11 +320,11 @@ static void mirror_poll(struct work_struct *work)
 	generation = kassign_kvm_generation(guest->kvm);
 	if (generation == mirror->last_seen) {
 		if (mirror->pending)
-			err = sync_locked(guest, true, &reason);
+			err = sync_locked(guest, false, true, &reason);
 	} else {
 		/* One that fails is reported once, and tried again at the next change. */
 		if (generation != mirror->generation)
-			err = sync_locked(guest, false, &reason);
+			err = sync_locked(guest, false, false, &reason);
 		mirror->pending = true;
 		mirror->last_seen = generation;
 	}
@@ -489,6 +339,7 @@ out:
 void kassign_mirror_init(struct kassign_mirror *mirror)
 {
 	mutex_init(&mirror->lock);
+	xa_init(&mirror->whole);
 	INIT_DELAYED_WORK(&mirror->poll, mirror_poll);
 }
 
@@ -528,7 +379,7 @@ int kassign_mirror_start(struct kassign_guest *guest,
 	if (mutex_lock_killable(&mirror->lock))
 		return -EINTR;
 	mirror->active = true;
-	err = sync_locked(guest, true, reason);
+	err = sync_locked(guest, true, true, reason);
 	mirror->last_seen = mirror->generation;
 	if (!err)
 		queue_delayed_work(kassign_wq, &mirror->poll, POLL_PERIOD);
@@ -543,8 +394,7 @@ int kassign_mirror_start(struct kassign_guest *guest,
 void kassign_mirror_stop(struct kassign_guest *guest)
 {
 	struct kassign_mirror *mirror = &guest->mirror;
-	struct kassign_reason reason = { };
-	struct chunk *chunk;
+	struct kassign_chunk *chunk;
 	unsigned int i;
 
 	mutex_lock(&mirror->lock);
@@ -553,13 +403,14 @@ void kassign_mirror_stop(struct kassign_guest *guest)
 	cancel_delayed_work_sync(&mirror->poll);
 
 	mutex_lock(&mirror->lock);
-	chunk = chunk_get(guest, &reason);
+	chunk = kassign_chunk_get(guest);
 	for (i = 0; i < mirror->cur.nr; i++)
 		unmap_range(chunk, mirror->cur.r[i].gpa,
 			    mirror->cur.r[i].npages);
-	chunk_put(chunk);
+	kassign_chunk_put(chunk);
 	kassign_regions_free(&mirror->cur);
 	kassign_regions_free(&mirror->resv);
+	xa_destroy(&mirror->whole);
 	mirror->generation = 0;
 	mutex_unlock(&mirror->lock);
 }

@@ -2,6 +2,7 @@
 /*
  * Pages of the VMM: pinning, unpinning, accounting.
  */
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -27,20 +28,106 @@ bool kassign_hva_is_mmio(struct mm_struct *mm, unsigned long hva)
 	return mmio;
 }
 
-/* Read-only file mappings (a ROM) cannot be pinned for writing. */
-static unsigned int pin_flags(struct mm_struct *mm, unsigned long hva)
+/*
+ * Pages from @addr on that nobody may write to, a ROM for example, at most
+ * @npages: they cannot be pinned for writing. 0 if it is not such memory.
+ */
+static unsigned long readonly_pages(unsigned long addr, unsigned long npages)
 {
-	struct vm_area_struct *vma = find_vma(mm, hva);
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	unsigned long n = 0;
 
-	if (vma && vma->vm_start <= hva && !(vma->vm_flags & VM_WRITE))
-		return FOLL_LONGTERM;
-	return FOLL_LONGTERM | FOLL_WRITE;
+	mmap_read_lock(mm);
+	vma = find_vma(mm, addr);
+	if (vma && vma->vm_start <= addr && !(vma->vm_flags & VM_WRITE))
+		n = min(npages, (vma->vm_end - addr) >> PAGE_SHIFT);
+	mmap_read_unlock(mm);
+	return n;
+}
+
+static long pin_some(unsigned long addr, unsigned long npages,
+		     struct page **pages)
+{
+	long n = pin_user_pages_fast(addr, npages, FOLL_LONGTERM | FOLL_WRITE,
+				     pages);
+
+	if (n != -EFAULT)
+		return n;
+	npages = readonly_pages(addr, npages);
+	return npages ? pin_user_pages_fast(addr, npages, FOLL_LONGTERM, pages) :
+			-EFAULT;
+}
+
+/*
+ * Pins as many of @npages as it can, from @hva on, in current->mm; why it stopped
+ * is in @err.
+ */
+static unsigned long pin_until(unsigned long hva, unsigned long npages,
+			       struct page **pages, long *err)
+{
+	unsigned long done = 0;
+	long n;
+
+	*err = 0;
+	while (done < npages) {
+		n = pin_some(hva + (done << PAGE_SHIFT), npages - done,
+			     pages + done);
+		/* 7.2 answers 0 to flags it does not like */
+		if (n <= 0) {
+			*err = n ?: -EFAULT;
+			break;
+		}
+		done += n;
+	}
+	return done;
+}
+
+/* Under mmap_lock */
+static int explain_vma(const struct vm_area_struct *vma, u64 gpa,
+		       unsigned long hva, long err, struct kassign_reason *reason)
+{
+	const struct file *file = vma->vm_file;
+
+	if (!(vma->vm_flags & VM_READ))
+		return kassign_fail(reason, err,
+				    "guest memory at 0x%llx: the VMM itself may not read it (0x%lx)",
+				    gpa, hva);
+	if (file && err == -EFAULT)
+		return kassign_fail(reason, err,
+				    "guest memory at 0x%llx is the file %pD (%s), whose pages may not be pinned for long; use anonymous memory, memfd, tmpfs or hugetlbfs",
+				    gpa, file, file_inode(file)->i_sb->s_type->name);
+	return kassign_fail(reason, err,
+			    "guest memory at 0x%llx (0x%lx in the VMM) cannot be pinned for a device (errno %ld)",
+			    gpa, hva, -err);
+}
+
+static int explain_pin(u64 gpa, unsigned long hva, long err,
+		       struct kassign_reason *reason)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+
+	if (err == -ENOMEM)
+		return kassign_fail(reason, err,
+				    "no memory left for the guest's memory at 0x%llx",
+				    gpa);
+	mmap_read_lock(mm);
+	vma = find_vma(mm, hva);
+	if (vma && vma->vm_start <= hva)
+		explain_vma(vma, gpa, hva, err, reason);
+	else
+		kassign_fail(reason, err,
+			     "guest memory at 0x%llx: the VMM has nothing at 0x%lx",
+			     gpa, hva);
+	mmap_read_unlock(mm);
+	return err;
 }
 
 /**
  * kassign_pin - pin a run of pages for as long as a device may reach them
- * @mm:	    the VMM's address space, its users held
- * @hva:    first address
+ * @hva:    first address, in current->mm, the VMM's
+ * @gpa:    the guest's address of it, for a person
  * @npages: how many
  * @pages:  out: the pages
  * @reason: out: why not
@@ -48,36 +135,20 @@ static unsigned int pin_flags(struct mm_struct *mm, unsigned long hva)
  * Always for writing where the mapping allows it, also for read-only slots:
  * a read pin of private memory is lost at the next copy-on-write on older
  * kernels. May sleep; no locks of ours that a notifier takes may be held.
- * Returns @npages, or a negative errno with nothing pinned.
+ * Returns 0, or a negative errno with nothing pinned.
  */
-long kassign_pin(struct mm_struct *mm, unsigned long hva, unsigned long npages,
-		 struct page **pages, struct kassign_reason *reason)
+int kassign_pin(unsigned long hva, u64 gpa, unsigned long npages,
+		struct page **pages, struct kassign_reason *reason)
 {
-	unsigned long done = 0;
-	long n = 0;
+	unsigned long done;
+	long err;
 
-	mmap_read_lock(mm);
-	while (done < npages) {
-		unsigned long addr = hva + (done << PAGE_SHIFT);
-
-		n = kassign_pin_user_pages_remote(mm, addr, npages - done,
-						  pin_flags(mm, addr),
-						  pages + done);
-		/* 7.2 answers 0 to flags it does not like */
-		if (n <= 0)
-			break;
-		done += n;
-	}
-	mmap_read_unlock(mm);
-	if (done == npages)
-		return done;
-
+	done = pin_until(hva, npages, pages, &err);
+	if (!err)
+		return 0;
 	unpin_user_pages(pages, done);
-	if (n == 0)
-		n = -EFAULT;
-	return kassign_fail(reason, n,
-			    "memory of the VMM at 0x%lx cannot be pinned for a device (errno %ld)",
-			    hva + (done << PAGE_SHIFT), -n);
+	done <<= PAGE_SHIFT;
+	return explain_pin(gpa + done, hva + done, err, reason);
 }
 
 /**

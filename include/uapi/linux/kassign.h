@@ -94,6 +94,9 @@ struct kassign_guest_open {
  * @bus:	in: bus number (0 to 255)
  * @devfn:	in: device << 3 | function
  * @err_len:	in: size of the buffer at @err_ptr in bytes, 0 for none
+ * @workers:	in: CPUs that may map the guest's memory at once, 1 to 32; 0 leaves
+ *		it to the module (its parameter map_workers). Holds for the guest until
+ *		another device says otherwise
  * @err_ptr:	in: user buffer for a NUL-terminated reason, written on failure
  *
  * On: guest fd; needs CAP_SYS_ADMIN. The device must be bound to the kassign PCI
@@ -107,9 +110,9 @@ struct kassign_guest_open {
  * Errors: ENODEV (no such device, or not bound to kassign), EBUSY (already
  * assigned, or another device of its IOMMU group is used by the host),
  * ENOMEM (not enough memory, or RLIMIT_MEMLOCK), EPERM (no interrupt
- * remapping, or not CAP_SYS_ADMIN), EOPNOTSUPP (no IOMMU; no cache coherency), EFAULT (guest memory
- * that cannot be pinned), EXDEV (the device sits behind an IOMMU that cannot
- * join the guest's domain).
+ * remapping, or not CAP_SYS_ADMIN), EOPNOTSUPP (no IOMMU; no cache coherency;
+ * private guest memory), EFAULT (guest memory that cannot be pinned), EXDEV (the
+ * device sits behind an IOMMU that cannot join the guest's domain).
  */
 struct kassign_add_device {
 	__u32 argsz;
@@ -118,7 +121,7 @@ struct kassign_add_device {
 	__u16 bus;
 	__u16 devfn;
 	__u32 err_len;
-	__u32 pad;
+	__u32 workers;
 	__aligned_u64 err_ptr;
 };
 

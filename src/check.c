@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Is the mirror what it must be? /sys/kernel/debug/kassign/mirror looks, page by
+ * page, whether the domain has what the VMM's page tables have, and whether what
+ * is mapped is what the memslots say. A line for each of the first mistakes, and
+ * one with the sums for each guest:
+ *
+ *   guest 1 stale gpa 0x100000 iommu 0x12345000 memory 0x23456000
+ *   guest 1 pages 8192 stale 1 missing 0 extra 0
+ *
+ *   stale	another page than the VMM has there now, or none (0x0)
+ *   missing	pages of memslots that are not mapped
+ *   extra	mapped pages that no memslot has; put off for 80 ms after a change
+ */
+#include <linux/debugfs.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+
+#include "kassign.h"
+
+#define MAX_LINES	32
+
+struct check {
+	struct seq_file *seq;
+	struct kassign_guest *guest;
+	unsigned int lines;
+	u64 pages;
+	u64 stale;
+};
+
+/* Where the VMM has @hva now, 0 for nowhere. In its address space. */
+static phys_addr_t memory_at(unsigned long hva)
+{
+	phys_addr_t phys;
+	struct page *page;
+
+	if (!get_user_page_fast_only(hva, 0, &page))
+		return 0;
+	phys = page_to_phys(page);
+	put_page(page);
+	return phys;
+}
+
+static void check_page(struct check *check, u64 gpa, unsigned long hva)
+{
+	phys_addr_t has = iommu_iova_to_phys(check->guest->domain, gpa);
+	phys_addr_t should = memory_at(hva);
+
+	check->pages++;
+	if (has == should && has)
+		return;
+	check->stale++;
+	if (check->lines++ < MAX_LINES)
+		seq_printf(check->seq,
+			   "guest %u stale gpa 0x%llx iommu %pa memory %pa\n",
+			   check->guest->id, gpa, &has, &should);
+}
+
+static void check_region(struct check *check, const struct kassign_region *r)
+{
+	u64 i;
+
+	for (i = 0; i < r->npages; i++) {
+		check_page(check, r->gpa + (i << PAGE_SHIFT),
+			   r->hva + (i << PAGE_SHIFT));
+		if (i % KASSIGN_CHUNK_PAGES == 0)
+			cond_resched();
+	}
+}
+
+static u64 count_pages(const struct kassign_regions *list)
+{
+	unsigned int i;
+	u64 pages = 0;
+
+	for (i = 0; i < list->nr; i++)
+		pages += list->r[i].npages;
+	return pages;
+}
+
+/* Pages of @a that are not, or from elsewhere, in @b */
+static int count_difference(const struct kassign_regions *a,
+			    const struct kassign_regions *b, u64 *pages)
+{
+	struct kassign_regions diff = { };
+	int err;
+
+	err = kassign_regions_subtract(&diff, a, b, true);
+	*pages = count_pages(&diff);
+	kassign_regions_free(&diff);
+	return err;
+}
+
+static int check_locked(struct check *check)
+{
+	struct kassign_guest *guest = check->guest;
+	const struct kassign_regions *cur = &guest->mirror.cur;
+	struct kassign_regions want = { };
+	u64 missing = 0, extra = 0;
+	unsigned int i;
+	int err;
+
+	err = kassign_mirror_wanted(guest, &want);
+	if (!err)
+		err = count_difference(&want, cur, &missing);
+	if (!err)
+		err = count_difference(cur, &want, &extra);
+	kassign_regions_free(&want);
+	if (err)
+		return err;
+	for (i = 0; i < cur->nr; i++)
+		check_region(check, &cur->r[i]);
+	seq_printf(check->seq, "guest %u pages %llu stale %llu missing %llu extra %llu\n",
+		   guest->id, check->pages, check->stale, missing, extra);
+	return 0;
+}
+
+static int check_guest(struct kassign_guest *guest, void *arg)
+{
+	int err = 0;
+
+	mutex_lock(&guest->mirror.lock);
+	if (guest->mirror.active)
+		err = check_locked(arg);
+	mutex_unlock(&guest->mirror.lock);
+	return err;
+}
+
+/* The guest after the one with number @id, with a reference; NULL at the end */
+static struct kassign_guest *next_guest(u32 id)
+{
+	struct kassign_guest *guest, *next = NULL;
+
+	mutex_lock(&kassign_lock);
+	list_for_each_entry(guest, &kassign_guests, node)
+		if (guest->id > id && !READ_ONCE(guest->dead) &&
+		    kref_get_unless_zero(&guest->ref)) {
+			next = guest;
+			break;
+		}
+	mutex_unlock(&kassign_lock);
+	return next;
+}
+
+static int mirror_show(struct seq_file *seq, void *unused)
+{
+	struct kassign_guest *guest;
+	u32 id = 0;
+	int err = 0;
+
+	while (!err && (guest = next_guest(id))) {
+		struct check check = { .seq = seq, .guest = guest };
+
+		id = guest->id;
+		err = kassign_vmm_run(guest, check_guest, &check);
+		kassign_guest_put(guest);
+		if (err == -ESRCH)
+			err = 0;	/* died meanwhile */
+	}
+	return err;
+}
+DEFINE_SHOW_ATTRIBUTE(mirror);
+
+struct dentry *kassign_debugfs;
+
+void kassign_check_init(void)
+{
+	kassign_debugfs = debugfs_create_dir(KASSIGN_NAME, NULL);
+	debugfs_create_file("mirror", 0400, kassign_debugfs, NULL,
+			    &mirror_fops);
+}
+
+void kassign_check_exit(void)
+{
+	debugfs_remove(kassign_debugfs);
+}
