@@ -16,9 +16,10 @@ GUEST_FLAGS := -std=gnu11 -O1 -Wall -Wextra $(WERROR) -ffreestanding -fno-pie \
 vmm-src := $(wildcard $(addprefix selftests/vmm/,tap.c vmm.c host.c nic.c witness.c rnd.c))
 vmm-obj := $(vmm-src:%.c=$(OUT)/%.o)
 tests := $(patsubst selftests/%.c,%,$(wildcard selftests/t_*.c))
+benches := $(patsubst selftests/%.c,%,$(wildcard selftests/bench_*.c))
 units := $(patsubst selftests/unit/%.c,%,$(wildcard selftests/unit/test_*.c))
 
-all: $(tests:%=$(OUT)/%) $(units:%=$(OUT)/%)
+all: $(addprefix $(OUT)/,$(tests) $(benches)) $(units:%=$(OUT)/%)
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
@@ -33,6 +34,10 @@ $(OUT)/selftests/vmm/vmm.o: $(OUT)/guest.bin
 
 $(OUT)/t_%: $(OUT)/selftests/t_%.o $(vmm-obj) $(TOOLS)/libkassign.a
 	$(CC) -o $@ $(filter %.o,$^) $(LIBS)
+
+# These have a main() of their own.
+$(OUT)/bench_%: $(OUT)/selftests/bench_%.o $(vmm-obj) $(TOOLS)/libkassign.a
+	$(CC) -o $@ $(filter-out %/tap.o,$(filter %.o,$^)) $(LIBS)
 
 # Unit tests take what they test from the tools' objects.
 $(OUT)/test_vfu: unit-obj := userspace/agent/vfu_device.o userspace/agent/vfu_msg.o
@@ -57,6 +62,6 @@ $(OUT)/test_%: $(OUT)/selftests/unit/test_%.o $(wildcard $(TOOLS)/userspace/*/*.
 	$(CC) -o $@ $< $(unit-obj:%=$(TOOLS)/%) $(UNIT_LDFLAGS) $(LIBS) \
 		$(shell pkg-config --libs cmocka json-c)
 
--include $(vmm-obj:.o=.d) $(units:%=$(OUT)/selftests/unit/%.d) $(state-obj:.o=.d) $(tests:%=$(OUT)/selftests/%.d)
+-include $(vmm-obj:.o=.d) $(units:%=$(OUT)/selftests/unit/%.d) $(state-obj:.o=.d) $(patsubst %,$(OUT)/selftests/%.d,$(tests) $(benches))
 .SECONDARY:
 .PHONY: all
