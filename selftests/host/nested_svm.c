@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For the virtual host only: ways around two faults of QEMU's emulated SVM (seen in
- * 11.1.3; target/i386/tcg/system there).
+ * For the virtual host only: ways around faults of QEMU's emulation (seen in 11.1.3;
+ * target/i386/tcg/system there).
  *
  * An interrupt that comes twice. When VMRUN injects an interrupt (EVENTINJ, type
  * INTR), helper_vmrun() leaves its vector in the virtual CPU's exception_index.
@@ -20,11 +20,17 @@
  * bit (svm_check_emulate_instruction() of 7.2): for an access that it has to
  * emulate it then stops the VM with internal error 3. Here an EXITINTINFO that is
  * not valid becomes 0, as hardware has it.
+ *
+ * Code that changes under a CPU. The kernel patches its scheduler when the first VM
+ * comes and when the last one goes (preempt notifiers are a static key). Once, a CPU
+ * met the patch's int3 after the patch was done, and the kernel died of it. Here the
+ * key is on from the beginning.
  */
 #include <linux/irq_work.h>
 #include <linux/kvm_host.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/tracepoint.h>
 
 #include <asm/svm.h>
@@ -68,14 +74,18 @@ static int __init nested_svm_init(void)
 	if (err)
 		return err;
 	err = tracepoint_probe_register(&__tracepoint_kvm_exit, on_exit, NULL);
-	if (err)
+	if (err) {
 		tracepoint_probe_unregister(&__tracepoint_kvm_entry, on_entry,
 					    NULL);
-	return err;
+		return err;
+	}
+	preempt_notifier_inc();
+	return 0;
 }
 
 static void __exit nested_svm_exit(void)
 {
+	preempt_notifier_dec();
 	tracepoint_probe_unregister(&__tracepoint_kvm_exit, on_exit, NULL);
 	tracepoint_probe_unregister(&__tracepoint_kvm_entry, on_entry, NULL);
 	tracepoint_synchronize_unregister();
@@ -83,5 +93,5 @@ static void __exit nested_svm_exit(void)
 
 module_init(nested_svm_init);
 module_exit(nested_svm_exit);
-MODULE_DESCRIPTION("Ways around faults of QEMU's emulated SVM");
+MODULE_DESCRIPTION("Ways around faults of QEMU's emulation");
 MODULE_LICENSE("GPL");
