@@ -82,11 +82,9 @@ eventually() {
 }
 
 no_pins() {
-	local a r
-	echo 1 >/proc/sys/vm/stat_refresh
-	a=$(awk '/nr_foll_pin_acquired/ { print $2 }' /proc/vmstat)
-	r=$(awk '/nr_foll_pin_released/ { print $2 }' /proc/vmstat)
-	[ "$a" = "$r" ] || { echo "pinned $a, released $r"; return 1; }
+	local pinned
+	pinned=$(pins)
+	[ "$pinned" = 0 ] || { echo "$pinned pages are pinned"; return 1; }
 }
 
 # The emulator may lose a guest (host/nested_svm.c). It is told, loudly, with all there
