@@ -19,6 +19,7 @@
 #include "tap.h"
 
 #define NTH	"/sys/module/kassign/parameters/fault_nth"
+#define WORKERS	"/sys/module/kassign/parameters/map_workers"
 #define SITES	"/sys/kernel/debug/kassign/fault_sites"
 #define SLOT_GPA (5ULL << 30)
 #define VECTOR	0x41
@@ -126,10 +127,11 @@ static void expect_works(struct rig *rig)
 	ASSERT_EQ(p[63], 0xa5);
 }
 
-/* A VM, bound device, no guest fd */
+/* A VM, bound device, no guest fd. With one worker the calls come in one order. */
 static void start_vm(struct rig *rig)
 {
 	need_faults();
+	put_number(WORKERS, 1);
 	memset(rig, 0, sizeof(*rig));
 	rig->guest = -1;
 	rig->dev = -1;
@@ -603,7 +605,10 @@ static void any_allocation(void)
 	}
 }
 
-/* In steps, for there are many: every allocation near the start, then a sample */
+/*
+ * In steps, for there are many: every allocation near the start, then a sample.
+ * Those of the workers that map are not among them: the kernel counts by task.
+ */
 static int next_nth(int nr)
 {
 	return nr < 40 ? nr + 1 : nr + 1 + nr / 12;
@@ -667,7 +672,7 @@ TEST(attaching_with_any_allocation_failing)
 	}
 	printf("# %d of the first %d allocations tried, %d refused the attach\n",
 	       tried, nr, refused);
-	ASSERT(refused > 20);
+	ASSERT(refused > 10);
 	ASSERT(assign(&rig, why) >= 0);
 	edu_enable(&rig, BAR0_GPA);
 	expect_works(&rig);
