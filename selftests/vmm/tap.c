@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,9 @@ static int run(const struct tap_test *test)
 		exit(0);
 	}
 	waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status))
+		printf("# %s: ended by signal %d%s\n", test->name, WTERMSIG(status),
+		       WTERMSIG(status) == SIGALRM ? ", its time limit" : "");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
