@@ -28,6 +28,14 @@ static char fault_slow[32];
 module_param_string(fault_slow, fault_slow, sizeof(fault_slow), 0600);
 MODULE_PARM_DESC(fault_slow, "For tests: calls of this name take some ms more");
 
+/* The periodic check runs when it likes: it must not take another's turn. */
+static bool is_poll(void)
+{
+	struct work_struct *work = current_work();
+
+	return work && work->func == kassign_mirror_poll;
+}
+
 bool kassign_fault_now(struct kassign_fault_site *site)
 {
 	unsigned long flags;
@@ -40,7 +48,7 @@ bool kassign_fault_now(struct kassign_fault_site *site)
 		site->next = fault_sites;
 		fault_sites = site;
 	}
-	if (fault_nth)
+	if (fault_nth && !is_poll())
 		now = !--fault_nth;
 	if (now)
 		atomic_inc(&site->failed);

@@ -224,6 +224,7 @@ struct kassign_mirror {
 };
 
 void kassign_mirror_init(struct kassign_mirror *mirror);
+void kassign_mirror_poll(struct work_struct *work);
 int kassign_mirror_start(struct kassign_guest *guest,
 			 struct kassign_reason *reason);
 void kassign_mirror_stop(struct kassign_guest *guest);

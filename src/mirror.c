@@ -304,7 +304,7 @@ int kassign_mirror_sync(struct kassign_guest *guest, bool now,
  * The net under VMMs that tell nobody: look at the memslot generation. When it
  * did not move since the last look, the burst is over and removals are due.
  */
-static void mirror_poll(struct work_struct *work)
+void kassign_mirror_poll(struct work_struct *work)
 {
 	struct kassign_mirror *mirror =
 		container_of(to_delayed_work(work), struct kassign_mirror, poll);
@@ -340,7 +340,7 @@ void kassign_mirror_init(struct kassign_mirror *mirror)
 {
 	mutex_init(&mirror->lock);
 	xa_init(&mirror->whole);
-	INIT_DELAYED_WORK(&mirror->poll, mirror_poll);
+	INIT_DELAYED_WORK(&mirror->poll, kassign_mirror_poll);
 }
 
 /**
