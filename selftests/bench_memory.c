@@ -52,17 +52,6 @@ static double now_ms(void)
 	return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
 }
 
-static void put_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (fd < 0)
-		TAP_FAIL("%s: %s", path, strerror(errno));
-	if (write(fd, text, strlen(text)) < 0 && errno != ENODEV)
-		TAP_FAIL("%s: %s", path, strerror(errno));
-	close(fd);
-}
-
 /* ---- memory ---- */
 
 /* Every page once, in random order, so that neighbours are no neighbours */
@@ -92,7 +81,7 @@ static void *get_memory(const struct kind *kind, size_t size)
 
 	if (kind->flags & MAP_HUGETLB) {
 		snprintf(text, sizeof(text), "%zu", size / huge);
-		put_text("/proc/sys/vm/nr_hugepages", text);
+		ASSERT_EQ(host_put("/proc/sys/vm/nr_hugepages", text), 0);
 	}
 	mem = mmap(NULL, size + huge, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | kind->flags, -1, 0);
@@ -105,21 +94,6 @@ static void *get_memory(const struct kind *kind, size_t size)
 }
 
 /* ---- the two ways ---- */
-
-static void bind_driver(const char *bdf, const char *driver)
-{
-	char path[128];
-
-	if (host_has_driver(bdf, driver))
-		return;
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver/unbind", bdf);
-	if (!access(path, F_OK))
-		put_text(path, bdf);
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", bdf);
-	put_text(path, driver);
-	put_text("/sys/bus/pci/drivers_probe", bdf);
-	ASSERT(host_has_driver(bdf, driver));
-}
 
 static void set_slot(struct rig *rig, void *mem, size_t size)
 {
@@ -146,7 +120,7 @@ static void kassign_round(void *mem, size_t size, double *cost)
 	struct rig rig;
 	double start;
 
-	bind_driver(EDU, "kassign");
+	host_bind(EDU);
 	rig_start(&rig, EDU, VMM_ANON);
 	set_slot(&rig, mem, size);
 	start = now_ms();
@@ -191,7 +165,7 @@ static void vfio_round(void *mem, size_t size, double *cost)
 	char path[64];
 	double start;
 
-	bind_driver(EDU, "vfio-pci");
+	host_bind_driver(EDU, "vfio-pci");
 	ASSERT_OK(container = open("/dev/vfio/vfio", O_RDWR));
 	snprintf(path, sizeof(path), "/dev/vfio/%d", group_number(EDU));
 	ASSERT_OK(group = open(path, O_RDWR));
@@ -265,8 +239,8 @@ static void bench_rest(size_t size, int rounds)
 	int i, full, fd;
 
 	ASSERT(mem);
-	bind_driver(EDU, "kassign");
-	bind_driver(IGB, "kassign");
+	host_bind(EDU);
+	host_bind(IGB);
 	for (full = 0; full < 2; full++) {
 		rig_start(&rig, EDU, VMM_ANON);
 		if (full)
@@ -308,6 +282,6 @@ int main(int argc, char **argv)
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		bench(&kinds[i], size, rounds);
 	bench_rest(size, rounds);
-	bind_driver(EDU, "kassign");
+	host_bind(EDU);
 	return 0;
 }

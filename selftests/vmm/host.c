@@ -12,7 +12,7 @@
 
 /* ---- drivers ---- */
 
-static int put(const char *path, const char *text)
+int host_put(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY), err = 0;
 
@@ -29,7 +29,7 @@ static int put_attr(const char *bdf, const char *attr, const char *text)
 	char path[128];
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, attr);
-	return put(path, text);
+	return host_put(path, text);
 }
 
 bool host_has_driver(const char *bdf, const char *driver)
@@ -50,25 +50,38 @@ void host_unbind(const char *bdf)
 	put_attr(bdf, "driver/unbind", bdf);
 }
 
-int host_try_bind(const char *bdf)
+static int try_bind(const char *bdf, const char *driver)
 {
-	if (host_has_driver(bdf, "kassign"))
+	char path[128];
+
+	if (host_has_driver(bdf, driver))
 		return 0;
 	host_unbind(bdf);
-	ASSERT_EQ(put_attr(bdf, "driver_override", "kassign"), 0);
-	return put("/sys/bus/pci/drivers/kassign/bind", bdf);
+	ASSERT_EQ(put_attr(bdf, "driver_override", driver), 0);
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/bind", driver);
+	return host_put(path, bdf);
+}
+
+int host_try_bind(const char *bdf)
+{
+	return try_bind(bdf, "kassign");
+}
+
+void host_bind_driver(const char *bdf, const char *driver)
+{
+	ASSERT_EQ(try_bind(bdf, driver), 0);
 }
 
 void host_bind(const char *bdf)
 {
-	ASSERT_EQ(host_try_bind(bdf), 0);
+	host_bind_driver(bdf, "kassign");
 }
 
 void host_rebind(const char *bdf)
 {
 	host_unbind(bdf);
 	put_attr(bdf, "driver_override", "\n");
-	put("/sys/bus/pci/drivers_probe", bdf);
+	host_put("/sys/bus/pci/drivers_probe", bdf);
 }
 
 /* ---- pins and states ---- */
@@ -80,7 +93,7 @@ long host_pins(void)
 	char name[64];
 
 	/* Else each processor keeps a few for itself. */
-	put("/proc/sys/vm/stat_refresh", "1");
+	host_put("/proc/sys/vm/stat_refresh", "1");
 	f = fopen("/proc/vmstat", "r");
 	ASSERT(f);
 	while (fscanf(f, "%63s %ld", name, &value) == 2) {

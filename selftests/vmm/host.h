@@ -31,8 +31,13 @@
 
 #define BAR0_GPA	0xe0000000ULL	/* where tests place edu's BAR */
 
+/* Writes to a file of sysfs or procfs: 0 or -errno. */
+int host_put(const char *path, const char *text);
+
 /* Takes @bdf from its host driver and binds kassign. */
 void host_bind(const char *bdf);
+/* The same with another driver */
+void host_bind_driver(const char *bdf, const char *driver);
 /* As host_bind(), but it may fail: 0 or -errno */
 int host_try_bind(const char *bdf);
 void host_unbind(const char *bdf);
