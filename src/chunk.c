@@ -2,10 +2,16 @@
 /*
  * Guest memory in and out of the IOMMU, by chunks of 2 MiB of the gpa.
  *
- * A chunk is mapped whole or not at all, and no IOMMU page crosses its border,
- * so what is unmapped is always exactly what was mapped. Nothing is kept per
- * page: which page is where the IOMMU itself remembers. One bit per chunk says
- * that all of it is one physical run, so that one look tells its 512 pages.
+ * What a region has of a chunk is mapped whole or not at all, and no IOMMU page
+ * crosses the border of a chunk, so what is unmapped is always exactly what was
+ * mapped. Nothing is kept per page: which page is where the IOMMU itself
+ * remembers. One bit per chunk says that all of it is one physical run, so that
+ * one look tells its 512 pages; another that devices may not write to it.
+ *
+ * What is mapped changes under mirror->map_lock only: readers map (each another
+ * chunk), the writer unmaps. Whoever maps looks again, under the lock, whether
+ * the page tables still have what was pinned; the MMU notifier, having it for
+ * writing, looks whether they have what is mapped. One of the two sees the other.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -19,8 +25,14 @@
 /* Most that is unmapped, and unpinned, in one go */
 #define BATCH_SIZE	SZ_1G
 
-/* An entry of mirror->whole is for this many chunks. */
-#define WHOLE_SHIFT	5
+/* Most chunks that are mapped in one go, each one physical run but the last */
+#define BATCH_CHUNKS	8
+
+/* An entry of a bit per chunk is for this many chunks. */
+#define BITS_SHIFT	5
+
+/* How often the IOMMU gets another chance when there was no memory at once */
+#define MEMORY_RETRIES	10
 
 struct kassign_chunk *kassign_chunk_alloc(struct kassign_guest *guest)
 {
@@ -77,15 +89,16 @@ unsigned long kassign_chunk_len(u64 gpa, u64 npages)
 }
 
 static void add_run(struct kassign_chunk *chunk, unsigned long pfn,
-		    unsigned long npages)
+		    unsigned long npages, bool writable)
 {
 	struct kassign_run *last = chunk->runs + chunk->nr_runs;
 
-	if (chunk->nr_runs && last[-1].pfn + last[-1].npages == pfn) {
+	if (chunk->nr_runs && last[-1].pfn + last[-1].npages == pfn &&
+	    last[-1].writable == writable) {
 		last[-1].npages += npages;
 		return;
 	}
-	*last = (struct kassign_run) { pfn, npages };
+	*last = (struct kassign_run) { pfn, npages, writable };
 	chunk->nr_runs++;
 }
 
@@ -94,52 +107,156 @@ static void unpin_runs(struct kassign_chunk *chunk)
 	unsigned int i;
 
 	for (i = 0; i < chunk->nr_runs; i++)
-		kassign_unpin(chunk->runs[i].pfn, chunk->runs[i].npages);
+		kassign_unpin(&chunk->runs[i]);
 	chunk->nr_runs = 0;
 }
 
-/* ---- which chunks are one run ---- */
+/* ---- a bit for every chunk ---- */
 
-static unsigned long whole_index(u64 gpa)
+static unsigned long bits_index(u64 gpa)
 {
-	return gpa >> (CHUNK_SHIFT + WHOLE_SHIFT);
+	return gpa >> (CHUNK_SHIFT + BITS_SHIFT);
 }
 
-static unsigned long whole_bit(u64 gpa)
+static unsigned long bits_mask(u64 gpa)
 {
-	return BIT((gpa >> CHUNK_SHIFT) & (BIT(WHOLE_SHIFT) - 1));
+	return BIT((gpa >> CHUNK_SHIFT) & (BIT(BITS_SHIFT) - 1));
 }
 
-/* It may fail to note one, for want of memory: that one is looked up by page. */
-static void note_whole(struct kassign_mirror *mirror, u64 gpa, bool whole)
+static bool bit_get(struct xarray *bits, u64 gpa)
 {
-	unsigned long bits = 0;
+	void *entry = xa_load(bits, bits_index(gpa));
+
+	return entry && (xa_to_value(entry) & bits_mask(gpa));
+}
+
+/* Only setting one can fail. Atomic. */
+static int bit_set(struct xarray *bits, u64 gpa, bool set)
+{
+	unsigned long value = 0;
 	void *entry;
 
-	xa_lock(&mirror->whole);
-	entry = xa_load(&mirror->whole, whole_index(gpa));
+	if (bit_get(bits, gpa) == set)
+		return 0;
+	xa_lock(bits);
+	entry = xa_load(bits, bits_index(gpa));
 	if (entry)
-		bits = xa_to_value(entry);
-	if (whole)
-		bits |= whole_bit(gpa);
+		value = xa_to_value(entry);
+	if (set)
+		value |= bits_mask(gpa);
 	else
-		bits &= ~whole_bit(gpa);
-	__xa_store(&mirror->whole, whole_index(gpa),
-		   bits ? xa_mk_value(bits) : NULL, GFP_NOWAIT | __GFP_NOWARN);
-	xa_unlock(&mirror->whole);
+		value &= ~bits_mask(gpa);
+	entry = __xa_store(bits, bits_index(gpa),
+			   value ? xa_mk_value(value) : NULL,
+			   GFP_ATOMIC | __GFP_NOWARN);
+	xa_unlock(bits);
+	return xa_err(entry);
 }
 
-static bool is_whole(struct kassign_mirror *mirror, u64 gpa)
+/**
+ * kassign_chunk_is_mapped - is what a region has of this chunk mapped?
+ * @guest: the guest
+ * @gpa:   first address of it
+ */
+bool kassign_chunk_is_mapped(struct kassign_guest *guest, u64 gpa)
 {
-	void *entry = xa_load(&mirror->whole, whole_index(gpa));
+	return iommu_iova_to_phys(guest->domain, gpa);
+}
 
-	return entry && (xa_to_value(entry) & whole_bit(gpa));
+/**
+ * kassign_chunk_is_readonly - may devices not write to some of this chunk?
+ * @guest: the guest
+ * @gpa:   an address in it
+ *
+ * That is because the VMM itself may not; read-only slots are another matter.
+ */
+bool kassign_chunk_is_readonly(struct kassign_guest *guest, u64 gpa)
+{
+	return bit_get(&guest->mirror.readonly, gpa);
 }
 
 /* ---- map ---- */
 
-/* Maps the pinned runs; on failure nothing of the chunk stays mapped. */
-static int map_runs(struct kassign_chunk *chunk, u64 gpa, int prot,
+/* Pages as runs. The page structs of x86 are one array. */
+static void add_pinned(struct kassign_chunk *chunk, unsigned long npages,
+		      bool writable)
+{
+	struct page **page = chunk->pages, **end = page + npages, **first;
+
+	while (page < end) {
+		first = page++;
+		while (page < end && page[0] == page[-1] + 1)
+			page++;
+		add_run(chunk, page_to_pfn(*first), page - first, writable);
+	}
+}
+
+/* Adds the pages to the runs; on failure no run is left. */
+static int pin_pages(struct kassign_chunk *chunk,
+		     const struct kassign_region *r, u64 gpa,
+		     unsigned long npages, struct kassign_reason *reason)
+{
+	while (npages) {
+		bool writable;
+		long n = kassign_pin(r->hva + (gpa - r->gpa), gpa, npages,
+				     chunk->pages, &writable, reason);
+
+		if (n < 0) {
+			unpin_runs(chunk);
+			return n;
+		}
+		add_pinned(chunk, n, writable);
+		gpa += n << PAGE_SHIFT;
+		npages -= n;
+	}
+	return 0;
+}
+
+/* Pins until a chunk is in pieces, or the batch is full. */
+static long pin_batch(struct kassign_chunk *chunk,
+		      const struct kassign_region *r, u64 gpa, u64 npages,
+		      struct kassign_reason *reason)
+{
+	unsigned int i, runs;
+	u64 done = 0;
+
+	chunk->nr_runs = 0;
+	for (i = 0; i < BATCH_CHUNKS && done < npages; i++) {
+		u64 at = gpa + (done << PAGE_SHIFT);
+		unsigned long n = kassign_chunk_len(at, npages - done);
+		int err;
+
+		runs = chunk->nr_runs;
+		err = pin_pages(chunk, r, at, n, reason);
+		if (err)
+			return err;
+		done += n;
+		if (chunk->nr_runs > runs + 1)
+			break;
+	}
+	return done;
+}
+
+/* Does the VMM still have these pages there? */
+static bool runs_are_current(struct kassign_chunk *chunk, unsigned long hva)
+{
+	struct mm_struct *mm = chunk->guest->mm;
+	unsigned int i;
+	bool moving;
+
+	for (i = 0; i < chunk->nr_runs; i++) {
+		const struct kassign_run *run = &chunk->runs[i];
+
+		if (kassign_walk_same(mm, hva, run->pfn, run->npages,
+				      &moving) != run->npages)
+			return false;
+		hva += run->npages << PAGE_SHIFT;
+	}
+	return true;
+}
+
+/* Maps the pinned runs; on failure none stays mapped. */
+static int map_runs(struct kassign_chunk *chunk, u64 gpa, bool readonly,
 		    struct kassign_reason *reason)
 {
 	struct iommu_domain *domain = chunk->guest->domain;
@@ -149,7 +266,10 @@ static int map_runs(struct kassign_chunk *chunk, u64 gpa, int prot,
 
 	for (i = 0; i < chunk->nr_runs; i++) {
 		struct kassign_run *run = &chunk->runs[i];
+		int prot = IOMMU_READ | IOMMU_CACHE;
 
+		if (run->writable && !readonly)
+			prot |= IOMMU_WRITE;
 		err = kassign_iommu_map(domain, at, PFN_PHYS(run->pfn),
 					run->npages << PAGE_SHIFT, prot);
 		if (err)
@@ -167,125 +287,282 @@ err_unmap:
 	return err;
 }
 
+/* What is known of the chunks that the runs fill */
+static int note_runs(struct kassign_chunk *chunk, u64 gpa)
+{
+	struct kassign_mirror *mirror = &chunk->guest->mirror;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < chunk->nr_runs; i++) {
+		const struct kassign_run *run = &chunk->runs[i];
+		u64 end = gpa + (run->npages << PAGE_SHIFT), at;
+
+		/* One that cannot be noted is looked up by page. */
+		for (at = round_up(gpa, BIT(CHUNK_SHIFT));
+		     at + BIT(CHUNK_SHIFT) <= end; at += BIT(CHUNK_SHIFT))
+			bit_set(&mirror->whole, at, true);
+		if (!run->writable)
+			for (at = gpa; at < end && !err; at += BIT(CHUNK_SHIFT))
+				err = bit_set(&mirror->readonly, at, true);
+		gpa = end;
+	}
+	return err;
+}
+
+/* What two regions share stays read-only: better too much of that than too little. */
+static void forget_chunk(struct kassign_mirror *mirror, u64 gpa,
+			 unsigned long npages)
+{
+	bit_set(&mirror->whole, gpa, false);
+	if (npages == KASSIGN_CHUNK_PAGES)
+		bit_set(&mirror->readonly, gpa, false);
+}
+
+static void forget_runs(struct kassign_chunk *chunk, u64 gpa)
+{
+	u64 end = gpa, n;
+	unsigned int i;
+
+	for (i = 0; i < chunk->nr_runs; i++)
+		end += chunk->runs[i].npages << PAGE_SHIFT;
+	for (; gpa < end; gpa += n << PAGE_SHIFT) {
+		n = kassign_chunk_len(gpa, (end - gpa) >> PAGE_SHIFT);
+		forget_chunk(&chunk->guest->mirror, gpa, n);
+	}
+}
+
+/* -EAGAIN when the VMM has other pages there by now. */
+static int map_batch(struct kassign_chunk *chunk,
+		     const struct kassign_region *r, u64 gpa, u64 changes,
+		     struct kassign_reason *reason)
+{
+	struct kassign_mirror *mirror = &chunk->guest->mirror;
+	int err = 0;
+
+	read_lock(&mirror->map_lock);
+	if (mirror->changes != changes &&
+	    !runs_are_current(chunk, r->hva + (gpa - r->gpa)))
+		err = -EAGAIN;
+	if (!err)
+		err = note_runs(chunk, gpa);
+	if (!err)
+		err = map_runs(chunk, gpa, r->readonly, reason);
+	if (err)
+		forget_runs(chunk, gpa);
+	read_unlock(&mirror->map_lock);
+	return err;
+}
+
+/* Under map_lock nothing may wait for memory, so it is waited for here. */
+static void wait_for_memory(void)
+{
+	free_page(__get_free_page(GFP_KERNEL | __GFP_NOWARN));
+}
+
+static int map_patiently(struct kassign_chunk *chunk,
+			 const struct kassign_region *r, u64 gpa, u64 changes,
+			 struct kassign_reason *reason)
+{
+	int tries, err;
+
+	for (tries = 0; ; tries++) {
+		err = map_batch(chunk, r, gpa, changes, reason);
+		if (err != -ENOMEM || tries == MEMORY_RETRIES)
+			return err;
+		wait_for_memory();
+	}
+}
+
+static u64 changes_so_far(struct kassign_mirror *mirror)
+{
+	u64 changes;
+
+	read_lock(&mirror->map_lock);
+	changes = mirror->changes;
+	read_unlock(&mirror->map_lock);
+	return changes;
+}
+
 /**
- * kassign_chunk_map - pin and map a chunk, or what a region has of it
+ * kassign_chunk_map - pin and map some of a region
  * @chunk:  working memory
  * @r:	    region
- * @gpa:    where in the region
- * @npages: how many, see kassign_chunk_len()
+ * @gpa:    where in the region, at the start of it or of a chunk
+ * @npages: how many at most, up to the end of it or of a chunk
  * @reason: out: why not
  *
  * The VMM's address space is current->mm. Any number of these may run at the
- * same time for a guest, for different chunks.
+ * same time for a guest, for different chunks. Returns the number of pages
+ * mapped, which reach to the end of a chunk or of the region, or an errno;
+ * -EAGAIN when the VMM changed its memory meanwhile.
  */
-int kassign_chunk_map(struct kassign_chunk *chunk,
-		      const struct kassign_region *r, u64 gpa,
-		      unsigned long npages, struct kassign_reason *reason)
+long kassign_chunk_map(struct kassign_chunk *chunk,
+		       const struct kassign_region *r, u64 gpa, u64 npages,
+		       struct kassign_reason *reason)
 {
-	int prot = IOMMU_READ | IOMMU_CACHE | (r->readonly ? 0 : IOMMU_WRITE);
-	unsigned long i;
+	u64 changes = changes_so_far(&chunk->guest->mirror);
+	long n = pin_batch(chunk, r, gpa, npages, reason);
 	int err;
 
-	err = kassign_pin(r->hva + (gpa - r->gpa), gpa, npages, chunk->pages,
-			  reason);
-	if (err)
-		return err;
-	chunk->nr_runs = 0;
-	for (i = 0; i < npages; i++)
-		add_run(chunk, page_to_pfn(chunk->pages[i]), 1);
-	err = map_runs(chunk, gpa, prot, reason);
-	if (err)
-		unpin_runs(chunk);
-	else if (npages == KASSIGN_CHUNK_PAGES && chunk->nr_runs == 1)
-		note_whole(&chunk->guest->mirror, gpa, true);
+	if (n < 0)
+		return n;
+	err = map_patiently(chunk, r, gpa, changes, reason);
+	if (!err)
+		return n;
+	unpin_runs(chunk);
 	return err;
 }
 
 /* ---- unmap ---- */
 
-/*
- * Should the IOMMU not unmap all of it, the pages stay pinned for ever: better
- * a leak than DMA into freed memory.
- */
-static void unmap_runs(struct kassign_chunk *chunk, u64 start, u64 end)
+static bool is_whole(struct kassign_mirror *mirror, u64 gpa, unsigned long npages)
 {
-	if (start == end)
-		return;
-	if (WARN_ON_ONCE(iommu_unmap(chunk->guest->domain, start,
-				     end - start) != end - start))
-		chunk->nr_runs = 0;
-	unpin_runs(chunk);
+	return npages == KASSIGN_CHUNK_PAGES && bit_get(&mirror->whole, gpa);
 }
 
-static void look_up(struct kassign_chunk *chunk, u64 gpa, unsigned long npages,
-		    bool whole)
+/* The physical runs of what a region has of a chunk */
+static void look_up(struct kassign_chunk *chunk, u64 gpa, unsigned long npages)
 {
 	struct iommu_domain *domain = chunk->guest->domain;
+	struct kassign_mirror *mirror = &chunk->guest->mirror;
+	bool writable = !bit_get(&mirror->readonly, gpa);
 	unsigned long i;
 
-	if (whole) {
+	if (is_whole(mirror, gpa, npages)) {
 		add_run(chunk, PHYS_PFN(iommu_iova_to_phys(domain, gpa)),
-			npages);
-		note_whole(&chunk->guest->mirror, gpa, false);
+			npages, writable);
 		return;
 	}
 	for (i = 0; i < npages; i++)
 		add_run(chunk,
 			PHYS_PFN(iommu_iova_to_phys(domain,
-						    gpa + (i << PAGE_SHIFT))), 1);
+						    gpa + (i << PAGE_SHIFT))),
+			1, writable);
+}
+
+/* Do the runs of another chunk fit in a batch? */
+static bool has_room(struct kassign_chunk *chunk, u64 gpa, unsigned long npages,
+		     u64 size)
+{
+	unsigned long most = is_whole(&chunk->guest->mirror, gpa, npages) ?
+			     1 : npages;
+
+	return chunk->nr_runs + most <= KASSIGN_CHUNK_PAGES && size < BATCH_SIZE;
+}
+
+/*
+ * Unmaps from @gpa on what is mapped without a gap, up to a full batch, and leaves
+ * its runs to be unpinned. Returns up to where it came.
+ */
+static u64 unmap_batch(struct kassign_chunk *chunk, u64 gpa, u64 end)
+{
+	struct kassign_mirror *mirror = &chunk->guest->mirror;
+	u64 start = gpa;
+
+	while (gpa < end) {
+		unsigned long n = kassign_chunk_len(gpa, (end - gpa) >> PAGE_SHIFT);
+
+		if (!has_room(chunk, gpa, n, gpa - start) ||
+		    !kassign_chunk_is_mapped(chunk->guest, gpa))
+			break;
+		look_up(chunk, gpa, n);
+		forget_chunk(mirror, gpa, n);
+		gpa += n << PAGE_SHIFT;
+	}
+	/*
+	 * Should the IOMMU not unmap all of it, the pages stay pinned for ever:
+	 * better a leak than DMA into freed memory.
+	 */
+	if (gpa > start &&
+	    WARN_ON_ONCE(iommu_unmap(chunk->guest->domain, start, gpa - start) !=
+			 gpa - start))
+		chunk->nr_runs = 0;
+	atomic64_sub((gpa - start) >> PAGE_SHIFT, &mirror->mapped);
+	return gpa;
 }
 
 /**
  * kassign_chunk_unmap - unmap and unpin
  * @chunk:  working memory
  * @gpa:    first address, at the start of a chunk or of a region
- * @npages: how many, all of them mapped, to the end of a chunk or of a region
+ * @npages: how many, to the end of a chunk or of a region; each chunk of it is
+ *	    mapped or not
  *
  * Needs no memory, and cannot fail.
  */
 void kassign_chunk_unmap(struct kassign_chunk *chunk, u64 gpa, u64 npages)
 {
-	u64 end = gpa + (npages << PAGE_SHIFT), start = gpa;
+	struct kassign_mirror *mirror = &chunk->guest->mirror;
+	u64 end = gpa + (npages << PAGE_SHIFT), to;
 
-	chunk->nr_runs = 0;
 	while (gpa < end) {
-		unsigned long n = kassign_chunk_len(gpa, (end - gpa) >> PAGE_SHIFT);
-		bool whole = n == KASSIGN_CHUNK_PAGES &&
-			     is_whole(&chunk->guest->mirror, gpa);
-
-		if (chunk->nr_runs + (whole ? 1 : n) > KASSIGN_CHUNK_PAGES ||
-		    gpa - start >= BATCH_SIZE) {
-			unmap_runs(chunk, start, gpa);
-			start = gpa;
-			cond_resched();
-		}
-		look_up(chunk, gpa, n, whole);
-		gpa += n << PAGE_SHIFT;
+		chunk->nr_runs = 0;
+		write_lock(&mirror->map_lock);
+		to = unmap_batch(chunk, gpa, end);
+		write_unlock(&mirror->map_lock);
+		unpin_runs(chunk);
+		if (to == gpa)
+			to += kassign_chunk_len(gpa, (end - gpa) >> PAGE_SHIFT) <<
+			      PAGE_SHIFT;
+		gpa = to;
+		cond_resched();
 	}
-	unmap_runs(chunk, start, end);
+}
+
+/* ---- what the MMU notifier does, under map_lock for writing ---- */
+
+/*
+ * Does the VMM still have the mapped pages there? One that is being moved is put
+ * off: a pinned page cannot be moved, so it comes back, or else is found later.
+ */
+static bool mapped_is_current(struct kassign_guest *guest, u64 gpa,
+			      unsigned long hva, unsigned long npages,
+			      bool *moving)
+{
+	bool whole = bit_get(&guest->mirror.whole, gpa);
+	unsigned long i, n, same;
+
+	for (i = 0; i < npages; i += n) {
+		u64 at = gpa + (i << PAGE_SHIFT);
+
+		n = whole ? npages : 1;
+		same = kassign_walk_same(guest->mm, hva + (i << PAGE_SHIFT),
+					 PHYS_PFN(iommu_iova_to_phys(guest->domain, at)),
+					 n, moving);
+		if (same != n)
+			return *moving;
+	}
+	return true;
 }
 
 /**
- * kassign_chunk_unmap_part - unmap what a failed map has left behind
+ * kassign_chunk_verify - unmap a chunk if it is not what the VMM has there
  * @chunk:  working memory
- * @gpa:    first address, at the start of a region
- * @npages: how many; each chunk of it is mapped or not
+ * @r:	    region
+ * @gpa:    first address in question
+ * @npages: how many, within one chunk
+ * @moving: out: to be looked at again soon
  *
- * Returns the number of pages that were mapped.
+ * Under map_lock, for writing; atomic. Returns true if it was unmapped.
  */
-u64 kassign_chunk_unmap_part(struct kassign_chunk *chunk, u64 gpa, u64 npages)
+bool kassign_chunk_verify(struct kassign_chunk *chunk,
+			  const struct kassign_region *r, u64 gpa,
+			  unsigned long npages, bool *moving)
 {
-	u64 end = gpa + (npages << PAGE_SHIFT), unmapped = 0;
+	u64 start = max(r->gpa, round_down(gpa, BIT(CHUNK_SHIFT)));
+	u64 end = min(r->gpa + (r->npages << PAGE_SHIFT),
+		      round_down(gpa, BIT(CHUNK_SHIFT)) + BIT(CHUNK_SHIFT));
+	unsigned int i;
 
-	while (gpa < end) {
-		unsigned long n = kassign_chunk_len(gpa, (end - gpa) >> PAGE_SHIFT);
-
-		if (iommu_iova_to_phys(chunk->guest->domain, gpa)) {
-			kassign_chunk_unmap(chunk, gpa, n);
-			unmapped += n;
-		}
-		gpa += n << PAGE_SHIFT;
-		cond_resched();
-	}
-	return unmapped;
+	*moving = false;
+	if (!kassign_chunk_is_mapped(chunk->guest, start) ||
+	    mapped_is_current(chunk->guest, gpa, r->hva + (gpa - r->gpa),
+			      npages, moving))
+		return false;
+	chunk->nr_runs = 0;
+	unmap_batch(chunk, start, end);
+	for (i = 0; i < chunk->nr_runs; i++)
+		kassign_unpin_atomic(&chunk->runs[i]);
+	return true;
 }

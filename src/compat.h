@@ -14,20 +14,47 @@
 #include <linux/mm.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
 
 #include "have.h"
+
+#ifdef HAVE_SOFTLEAF
+#include <linux/leafops.h>
+#endif
 
 /* KVM_MEM_GUEST_MEMFD, which 6.1 does not know and never sets */
 #define KASSIGN_KVM_GUEST_MEMFD		BIT(2)
 
+/* Does not sleep. */
 static inline int kassign_iommu_map(struct iommu_domain *domain,
 				    unsigned long iova, phys_addr_t paddr,
 				    size_t size, int prot)
 {
 #ifdef HAVE_IOMMU_MAP_GFP
-	return iommu_map(domain, iova, paddr, size, prot, GFP_KERNEL_ACCOUNT);
+	return iommu_map(domain, iova, paddr, size, prot,
+			 GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
 #else
-	return iommu_map(domain, iova, paddr, size, prot);
+	return iommu_map_atomic(domain, iova, paddr, size, prot);
+#endif
+}
+
+/* Does an entry that is not present belong to a page that is being migrated? */
+static inline bool kassign_pte_is_moving(pte_t pte)
+{
+#ifdef HAVE_SOFTLEAF
+	return softleaf_is_migration(softleaf_from_pte(pte));
+#else
+	return is_swap_pte(pte) && is_migration_entry(pte_to_swp_entry(pte));
+#endif
+}
+
+static inline bool kassign_pmd_is_moving(pmd_t pmd)
+{
+#ifdef HAVE_SOFTLEAF
+	return pmd_is_migration_entry(pmd);
+#else
+	return is_pmd_migration_entry(pmd);
 #endif
 }
 

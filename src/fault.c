@@ -4,6 +4,7 @@
  *
  *   fault_nth	 module parameter: the nth such call from now on fails, once;
  *		 counts down to 0, which means that it has
+ *   fault_blind module parameter: the mirror does not follow by itself
  *   fault_slow	 module parameter: calls of this name are slow, which widens races
  *   fault_sites debugfs kassign/fault_sites: calls that ran, each with how often
  *		 it ran and how often it failed
@@ -28,12 +29,18 @@ static char fault_slow[32];
 module_param_string(fault_slow, fault_slow, sizeof(fault_slow), 0600);
 MODULE_PARM_DESC(fault_slow, "For tests: calls of this name take some ms more");
 
+bool kassign_blind;
+module_param_named(fault_blind, kassign_blind, bool, 0600);
+MODULE_PARM_DESC(fault_blind,
+		 "For tests: memory that the VMM changes is not followed");
+
 /* The periodic check runs when it likes: it must not take another's turn. */
 static bool is_poll(void)
 {
 	struct work_struct *work = current_work();
 
-	return work && work->func == kassign_mirror_poll;
+	return work && (work->func == kassign_mirror_poll ||
+			work->func == kassign_mirror_follow);
 }
 
 bool kassign_fault_now(struct kassign_fault_site *site)

@@ -38,6 +38,8 @@ struct kassign_fault_site {
 	atomic_t failed;
 };
 
+extern bool kassign_blind;
+
 bool kassign_fault_now(struct kassign_fault_site *site);
 void kassign_fault_init(void);
 
@@ -197,6 +199,7 @@ static inline void *fault_memdup_user(const void __user *from, size_t size)
 	(FAULT("vm_ioctl") ? -ENOMEM : kassign_vm_ioctl(__VA_ARGS__))
 
 #else /* !KASSIGN_FAULTS */
+#define kassign_blind false
 static inline void kassign_fault_init(void) { }
 #endif
 #endif /* KASSIGN_FAULT_H */

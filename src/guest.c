@@ -107,6 +107,7 @@ static void guest_mm_release(struct mmu_notifier *mn, struct mm_struct *mm)
 
 static const struct mmu_notifier_ops guest_mn_ops = {
 	.release = guest_mm_release,
+	.invalidate_range_end = kassign_follow_changed,
 };
 
 static struct kassign_guest *find_guest(struct kvm *kvm)
@@ -281,4 +282,9 @@ void kassign_guest_fill_status(struct kassign_guest *guest,
 	st->skipped_bytes = READ_ONCE(mirror->skipped) << PAGE_SHIFT;
 	st->generation = READ_ONCE(mirror->generation);
 	st->syncs = READ_ONCE(mirror->syncs);
+	st->discards = READ_ONCE(mirror->discards);
+	st->missing_bytes = ((u64)atomic64_read(&mirror->listed) << PAGE_SHIFT) -
+			    min(st->mapped_bytes,
+				(u64)atomic64_read(&mirror->listed) << PAGE_SHIFT);
+	kassign_fill_locked(guest, st);
 }

@@ -4,7 +4,7 @@
  * protects what. Layers only look down:
  *
  *   uapi, netlink  ->  device  ->  config, bar, irq  ->  inject, vmslot
- *                      guest   ->  mirror, mapper, chunk  ->  domain, pin  ->  kvm_view
+ *                      guest   ->  mirror, follow, mapper, chunk  ->  domain, pin, walk  ->  kvm_view
  *
  * Lock order, outermost first:
  *
@@ -17,8 +17,8 @@
  *   dev->bar_sem        fault handler against zap
  *   kassign_lock        the lists of guests and bound devices; inside it only
  *                       what registering a notifier takes
- *
- * The MMU notifier takes no lock at all.
+ *   mirror->map_lock    what is mapped; spins; the only one that the MMU notifier
+ *                       takes, so nothing in it may wait, for memory either
  */
 #ifndef KASSIGN_H
 #define KASSIGN_H
@@ -102,12 +102,24 @@ int kassign_kvm_top_slot(void);
 
 /* ---- pin.c ---- */
 
-int kassign_pin(unsigned long hva, u64 gpa, unsigned long npages,
-		struct page **pages, struct kassign_reason *reason);
-void kassign_unpin(unsigned long pfn, unsigned long npages);
+struct kassign_run;
+
+long kassign_pin(unsigned long hva, u64 gpa, unsigned long npages,
+		 struct page **pages, bool *writable,
+		 struct kassign_reason *reason);
+void kassign_unpin(const struct kassign_run *run);
+void kassign_unpin_atomic(const struct kassign_run *run);
 bool kassign_hva_is_mmio(struct mm_struct *mm, unsigned long hva);
 int kassign_account(struct kassign_guest *guest, long npages,
 		    struct kassign_reason *reason);
+void kassign_fill_locked(struct kassign_guest *guest,
+			 struct kassign_guest_status *st);
+
+/* ---- walk.c ---- */
+
+unsigned long kassign_walk_same(struct mm_struct *mm, unsigned long hva,
+				unsigned long pfn, unsigned long npages,
+				bool *moving);
 
 /* ---- domain.c: IOMMU group ownership and the guest's one domain ---- */
 
@@ -154,10 +166,12 @@ struct kassign_region {
  * struct kassign_run - physically contiguous pages
  * @pfn:	the first
  * @npages:	how many
+ * @writable:	pinned for writing: a device may, if the slot allows it
  */
 struct kassign_run {
 	unsigned long pfn;
 	unsigned long npages;
+	bool writable;
 };
 
 /**
@@ -170,7 +184,7 @@ struct kassign_run {
 struct kassign_chunk {
 	struct kassign_guest *guest;
 	struct page *pages[KASSIGN_CHUNK_PAGES];
-	struct kassign_run runs[KASSIGN_CHUNK_PAGES];
+	struct kassign_run runs[KASSIGN_CHUNK_PAGES + 16];
 	unsigned int nr_runs;
 };
 
@@ -184,27 +198,50 @@ struct kassign_regions {
 };
 
 /**
+ * struct kassign_span - all addresses that matter lie in here
+ * @start:	the first
+ * @end:	behind the last; none if it is not greater
+ */
+struct kassign_span {
+	u64 start;
+	u64 end;
+};
+
+/**
  * struct kassign_mirror - what of the guest's memory the domain translates
  *
- * Invariants, under @lock: the domain translates exactly the pages of @cur,
- * each to the page pinned for it; no page of @cur lies in @resv. IOMMU pages
- * never cross a 2 MiB boundary of the gpa, so whole 2 MiB chunks of a region
- * can be unmapped exactly on every kernel and driver.
+ * Invariants: the domain translates nothing but pages of @cur, each to the page
+ * pinned for it, which is the one that the VMM has there (else the MMU notifier
+ * unmaps it before it returns); what of @cur is not mapped lies in @holes; no
+ * page of @cur lies in @resv. IOMMU pages never cross a 2 MiB boundary of the
+ * gpa, so whole 2 MiB chunks of a region can be unmapped exactly on every kernel
+ * and driver.
  *
- * @lock:	all but the counters
+ * @lock:	all but the counters and what @map_lock protects
  * @active:	a domain is attached; cleared first on the way down
  * @cur:	what is mapped
  * @resv:	ranges devices cannot address as memory (MSI window, RMRR)
  * @generation:	memslot generation @cur reflects
  * @last_seen:	memslot generation at the last periodic check
  * @pending:	removals put off until the memslots are quiet
+ * @map_lock:	what is mapped, and all down to @discards; in the MMU notifier
+ * @watched:	copy of @cur for the notifier; may have more than @cur
+ * @notifier:	working memory of the notifier
+ * @changes:	goes up when the VMM changes its memory in one of @watched
+ * @holes:	gpas between which something was unmapped by the notifier
+ * @doubts:	hvas between which pages or permissions have to be looked at
+ * @published:	goes up with every change of @watched
+ * @discards:	chunks unmapped by the notifier so far
  * @whole:	bit per 2 MiB chunk, 32 in an entry: one physical run
+ * @readonly:	the same: not for devices to write, since the VMM itself may not
  * @workers:	that map at once, 0 for the module's default
+ * @listed:	pages of @cur, hence accounted
  * @mapped:	pages mapped
  * @todo:	pages a running operation still has to map
  * @skipped:	pages of memslots left out
  * @syncs:	syncs that changed something
  * @poll:	periodic check of the memslot generation
+ * @follow:	after the notifier: maps again what it has unmapped
  */
 struct kassign_mirror {
 	struct mutex lock;	/* all but the counters */
@@ -214,17 +251,29 @@ struct kassign_mirror {
 	u64 generation;
 	u64 last_seen;
 	bool pending;
+	rwlock_t map_lock;	/* down to @discards */
+	struct kassign_regions watched;
+	struct kassign_chunk *notifier;
+	u64 changes;
+	u64 published;
+	struct kassign_span holes;
+	struct kassign_span doubts;
+	u64 discards;
 	struct xarray whole;
+	struct xarray readonly;
 	unsigned int workers;
+	atomic64_t listed;
 	atomic64_t mapped;
 	atomic64_t todo;
 	u64 skipped;
 	u64 syncs;
 	struct delayed_work poll;
+	struct work_struct follow;
 };
 
 void kassign_mirror_init(struct kassign_mirror *mirror);
 void kassign_mirror_poll(struct work_struct *work);
+void kassign_mirror_follow(struct work_struct *work);
 int kassign_mirror_start(struct kassign_guest *guest,
 			 struct kassign_reason *reason);
 void kassign_mirror_stop(struct kassign_guest *guest);
@@ -238,16 +287,30 @@ int kassign_mirror_wanted(struct kassign_guest *guest,
 int kassign_map_region(struct kassign_chunk *chunk,
 		       const struct kassign_region *r,
 		       struct kassign_reason *reason);
+bool kassign_fill_region(struct kassign_guest *guest,
+			 const struct kassign_region *r, u64 start, u64 end);
+
+int kassign_follow_publish(struct kassign_mirror *mirror);
+void kassign_follow_nothing(struct kassign_mirror *mirror);
+void kassign_follow_changed(struct mmu_notifier *mn,
+			    const struct mmu_notifier_range *range);
+void kassign_follow_doubts(struct kassign_chunk *chunk);
+void kassign_follow_holes(struct kassign_guest *guest);
+bool kassign_follow_due(struct kassign_mirror *mirror);
 
 struct kassign_chunk *kassign_chunk_alloc(struct kassign_guest *guest);
 struct kassign_chunk *kassign_chunk_get(struct kassign_guest *guest);
 void kassign_chunk_put(struct kassign_chunk *chunk);
 unsigned long kassign_chunk_len(u64 gpa, u64 npages);
-int kassign_chunk_map(struct kassign_chunk *chunk,
-		      const struct kassign_region *r, u64 gpa,
-		      unsigned long npages, struct kassign_reason *reason);
+long kassign_chunk_map(struct kassign_chunk *chunk,
+		       const struct kassign_region *r, u64 gpa, u64 npages,
+		       struct kassign_reason *reason);
 void kassign_chunk_unmap(struct kassign_chunk *chunk, u64 gpa, u64 npages);
-u64 kassign_chunk_unmap_part(struct kassign_chunk *chunk, u64 gpa, u64 npages);
+bool kassign_chunk_is_mapped(struct kassign_guest *guest, u64 gpa);
+bool kassign_chunk_is_readonly(struct kassign_guest *guest, u64 gpa);
+bool kassign_chunk_verify(struct kassign_chunk *chunk,
+			  const struct kassign_region *r, u64 gpa,
+			  unsigned long npages, bool *moving);
 
 int kassign_regions_add(struct kassign_regions *list,
 			const struct kassign_region *region);

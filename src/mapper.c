@@ -29,6 +29,8 @@ MODULE_PARM_DESC(map_workers,
  * struct mapping - one region being mapped
  * @guest:	the guest
  * @region:	what is mapped
+ * @fill:	only what of it is not; what cannot be mapped is no failure
+ * @holes:	chunks that cannot
  * @next:	first page frame of the gpa that no worker has taken
  * @end:	page frame after the last
  * @running:	workers that have not ended
@@ -40,6 +42,8 @@ MODULE_PARM_DESC(map_workers,
 struct mapping {
 	struct kassign_guest *guest;
 	const struct kassign_region *region;
+	bool fill;
+	atomic64_t holes;
 	atomic64_t next;
 	u64 end;
 	atomic_t running;
@@ -83,28 +87,51 @@ static bool take_share(struct mapping *job, u64 *first, u64 *last)
 	return true;
 }
 
-static int map_share(struct mapping *job, struct kassign_chunk *chunk,
+static bool vmm_is_dying(struct kassign_guest *guest)
+{
+	/* Only we are left to use it. */
+	return READ_ONCE(guest->dead) || atomic_read(&guest->mm->mm_users) == 1;
+}
+
+/* Maps some from @pfn on; returns how many pages there are done with. */
+static long map_some(struct mapping *job, struct kassign_chunk *chunk,
 		     u64 pfn, u64 end, struct kassign_reason *reason)
 {
 	struct kassign_guest *guest = job->guest;
+	u64 gpa = PFN_PHYS(pfn), n = end - pfn;
+	long done;
 
+	if (job->fill) {
+		n = kassign_chunk_len(gpa, n);
+		if (kassign_chunk_is_mapped(guest, gpa))
+			return n;
+	}
+	done = kassign_chunk_map(chunk, job->region, gpa, n, reason);
+	if (done > 0)
+		atomic64_add(done, &guest->mirror.mapped);
+	if (done >= 0 || done == -EAGAIN || !job->fill)
+		return done == -EAGAIN ? 0 : done;
+	/* What cannot be filled stays a hole; the rest need not. */
+	atomic64_inc(&job->holes);
+	return n;
+}
+
+static int map_share(struct mapping *job, struct kassign_chunk *chunk,
+		     u64 pfn, u64 end, struct kassign_reason *reason)
+{
 	while (pfn < end) {
-		unsigned long n = kassign_chunk_len(PFN_PHYS(pfn), end - pfn);
-		int err;
+		long n;
 
 		if (READ_ONCE(job->err))
 			return 0;
-		/* Only we are left to use it: the VMM is dying. */
-		if (READ_ONCE(guest->dead) ||
-		    atomic_read(&guest->mm->mm_users) == 1)
+		if (vmm_is_dying(job->guest))
 			return -ESRCH;
-		err = kassign_chunk_map(chunk, job->region, PFN_PHYS(pfn), n,
-					reason);
-		if (err)
-			return err;
+		n = map_some(job, chunk, pfn, end, reason);
+		if (n < 0)
+			return n;
 		pfn += n;
-		atomic64_add(n, &guest->mirror.mapped);
-		atomic64_sub(n, &guest->mirror.todo);
+		if (!job->fill)
+			atomic64_sub(n, &job->guest->mirror.todo);
 		cond_resched();
 	}
 	return 0;
@@ -149,6 +176,28 @@ static unsigned int nr_workers(struct kassign_guest *guest, u64 npages)
 		       min(most, KASSIGN_MAX_WORKERS));
 }
 
+/* Lets the workers run; -EINTR when the caller gets a signal. */
+static int run_workers(struct mapping *job, u64 npages)
+{
+	unsigned int i, nr = nr_workers(job->guest, npages);
+	struct map_worker *worker = kcalloc(nr, sizeof(*worker), GFP_KERNEL);
+
+	if (!worker)
+		return -ENOMEM;
+	atomic_set(&job->running, nr);
+	for (i = 0; i < nr; i++) {
+		worker[i].job = job;
+		INIT_WORK(&worker[i].work, map_work);
+		queue_work(kassign_wq, &worker[i].work);
+	}
+	if (wait_for_completion_interruptible(&job->done)) {
+		stop_mapping(job, -EINTR, NULL);
+		wait_for_completion(&job->done);
+	}
+	kfree(worker);
+	return job->err;
+}
+
 /**
  * kassign_map_region - map a whole region, or nothing of it
  * @chunk:  working memory, for undoing it
@@ -162,35 +211,46 @@ int kassign_map_region(struct kassign_chunk *chunk,
 		       const struct kassign_region *r,
 		       struct kassign_reason *reason)
 {
-	struct kassign_guest *guest = chunk->guest;
 	struct mapping job = {
-		.guest = guest,
+		.guest = chunk->guest,
 		.region = r,
 		.next = ATOMIC64_INIT(PHYS_PFN(r->gpa)),
 		.end = PHYS_PFN(r->gpa) + r->npages,
 		.done = COMPLETION_INITIALIZER_ONSTACK(job.done),
+		.lock = __SPIN_LOCK_UNLOCKED(job.lock),
 	};
-	unsigned int i, nr = nr_workers(guest, r->npages);
-	struct map_worker *worker = kcalloc(nr, sizeof(*worker), GFP_KERNEL);
+	int err = run_workers(&job, r->npages);
 
-	if (!worker)
-		return -ENOMEM;
-	spin_lock_init(&job.lock);
-	atomic_set(&job.running, nr);
-	for (i = 0; i < nr; i++) {
-		worker[i].job = &job;
-		INIT_WORK(&worker[i].work, map_work);
-		queue_work(kassign_wq, &worker[i].work);
-	}
-	if (wait_for_completion_interruptible(&job.done)) {
-		stop_mapping(&job, -EINTR, NULL);
-		wait_for_completion(&job.done);
-	}
-	kfree(worker);
-	if (job.err) {
-		atomic64_sub(kassign_chunk_unmap_part(chunk, r->gpa, r->npages),
-			     &guest->mirror.mapped);
+	if (err) {
+		kassign_chunk_unmap(chunk, r->gpa, r->npages);
 		*reason = job.reason;
 	}
-	return job.err;
+	return err;
+}
+
+/**
+ * kassign_fill_region - map again what the VMM's discards have unmapped
+ * @guest:  the guest
+ * @r:      a region that was mapped
+ * @start:  from this chunk of it on
+ * @end:    up to this one
+ *
+ * Under mirror->lock, the VMM's users held. Returns true when nothing is missing
+ * any more; false to be tried again.
+ */
+bool kassign_fill_region(struct kassign_guest *guest,
+			 const struct kassign_region *r, u64 start, u64 end)
+{
+	struct mapping job = {
+		.guest = guest,
+		.region = r,
+		.fill = true,
+		.next = ATOMIC64_INIT(PHYS_PFN(start)),
+		.end = PHYS_PFN(end),
+		.done = COMPLETION_INITIALIZER_ONSTACK(job.done),
+		.lock = __SPIN_LOCK_UNLOCKED(job.lock),
+	};
+
+	return !run_workers(&job, job.end - PHYS_PFN(start)) &&
+	       !atomic64_read(&job.holes);
 }

@@ -23,7 +23,6 @@ static void unmap_range(struct kassign_chunk *chunk, u64 gpa, u64 npages)
 	struct kassign_reason nothing;
 
 	kassign_chunk_unmap(chunk, gpa, npages);
-	atomic64_sub(npages, &chunk->guest->mirror.mapped);
 	kassign_account(chunk->guest, -(long)npages, &nothing);
 }
 
@@ -164,6 +163,7 @@ static int remove_range(struct kassign_chunk *chunk, u64 start, u64 end)
 			return err;
 		unmap_range(chunk, from, (to - from) >> PAGE_SHIFT);
 	}
+	kassign_follow_publish(&chunk->guest->mirror);
 	return 0;
 }
 
@@ -219,7 +219,9 @@ static int add_missing(struct kassign_chunk *chunk,
 		err = kassign_regions_add(&mirror->cur, &missing.r[i]);
 		if (err)
 			break;
-		err = map_region(chunk, &missing.r[i], reason);
+		err = kassign_follow_publish(mirror);
+		if (!err)
+			err = map_region(chunk, &missing.r[i], reason);
 		if (err)
 			kassign_regions_del(&mirror->cur, missing.r[i].gpa);
 	}
@@ -272,6 +274,8 @@ static int sync_locked(struct kassign_guest *guest, bool first, bool now,
 		err = first ? refuse_private(snap, reason) : 0;
 	if (!err)
 		err = sync_to(chunk, snap, now, reason);
+	if (!err)
+		kassign_follow_holes(guest);
 	kvfree(snap);
 	kvfree(chunk);
 	mmput_async(guest->mm);
@@ -304,6 +308,26 @@ int kassign_mirror_sync(struct kassign_guest *guest, bool now,
  * The net under VMMs that tell nobody: look at the memslot generation. When it
  * did not move since the last look, the burst is over and removals are due.
  */
+static int look_at_memslots(struct kassign_guest *guest,
+			    struct kassign_reason *reason)
+{
+	struct kassign_mirror *mirror = &guest->mirror;
+	u64 generation = kassign_kvm_generation(guest->kvm);
+	int err = 0;
+
+	if (generation == mirror->last_seen) {
+		if (kassign_follow_due(mirror))
+			queue_work(kassign_wq, &mirror->follow);
+		return mirror->pending ? sync_locked(guest, false, true, reason) : 0;
+	}
+	/* One that fails is reported once, and tried again at the next change. */
+	if (generation != mirror->generation)
+		err = sync_locked(guest, false, false, reason);
+	mirror->pending = true;
+	mirror->last_seen = generation;
+	return err;
+}
+
 void kassign_mirror_poll(struct work_struct *work)
 {
 	struct kassign_mirror *mirror =
@@ -311,23 +335,13 @@ void kassign_mirror_poll(struct work_struct *work)
 	struct kassign_guest *guest =
 		container_of(mirror, struct kassign_guest, mirror);
 	struct kassign_reason reason = { };
-	u64 generation;
 	int err = 0;
 
 	mutex_lock(&mirror->lock);
 	if (!mirror->active)
 		goto out;
-	generation = kassign_kvm_generation(guest->kvm);
-	if (generation == mirror->last_seen) {
-		if (mirror->pending)
-			err = sync_locked(guest, false, true, &reason);
-	} else {
-		/* One that fails is reported once, and tried again at the next change. */
-		if (generation != mirror->generation)
-			err = sync_locked(guest, false, false, &reason);
-		mirror->pending = true;
-		mirror->last_seen = generation;
-	}
+	if (!kassign_blind)
+		err = look_at_memslots(guest, &reason);
 	if (err && err != -ESRCH)
 		pr_warn_ratelimited("kassign: guest %u: memory map is behind (errno %d): %s\n",
 				    guest->id, -err, reason.text);
@@ -336,11 +350,35 @@ out:
 	mutex_unlock(&mirror->lock);
 }
 
+/* Soon after the MMU notifier has unmapped something */
+void kassign_mirror_follow(struct work_struct *work)
+{
+	struct kassign_mirror *mirror =
+		container_of(work, struct kassign_mirror, follow);
+	struct kassign_guest *guest =
+		container_of(mirror, struct kassign_guest, mirror);
+	struct kassign_chunk *chunk = NULL;
+
+	mutex_lock(&mirror->lock);
+	if (mirror->active && mmget_not_zero(guest->mm)) {
+		chunk = kassign_chunk_alloc(guest);
+		if (chunk)	/* else the periodic check comes back to it */
+			kassign_follow_doubts(chunk);
+		kassign_follow_holes(guest);
+		kvfree(chunk);
+		mmput_async(guest->mm);
+	}
+	mutex_unlock(&mirror->lock);
+}
+
 void kassign_mirror_init(struct kassign_mirror *mirror)
 {
 	mutex_init(&mirror->lock);
+	rwlock_init(&mirror->map_lock);
 	xa_init(&mirror->whole);
+	xa_init(&mirror->readonly);
 	INIT_DELAYED_WORK(&mirror->poll, kassign_mirror_poll);
+	INIT_WORK(&mirror->follow, kassign_mirror_follow);
 }
 
 /**
@@ -379,7 +417,8 @@ int kassign_mirror_start(struct kassign_guest *guest,
 	if (mutex_lock_killable(&mirror->lock))
 		return -EINTR;
 	mirror->active = true;
-	err = sync_locked(guest, true, true, reason);
+	mirror->notifier = kassign_chunk_alloc(guest);
+	err = mirror->notifier ? sync_locked(guest, true, true, reason) : -ENOMEM;
 	mirror->last_seen = mirror->generation;
 	if (!err)
 		queue_delayed_work(kassign_wq, &mirror->poll, POLL_PERIOD);
@@ -399,8 +438,10 @@ void kassign_mirror_stop(struct kassign_guest *guest)
 
 	mutex_lock(&mirror->lock);
 	mirror->active = false;
+	kassign_follow_nothing(mirror);
 	mutex_unlock(&mirror->lock);
 	cancel_delayed_work_sync(&mirror->poll);
+	cancel_work_sync(&mirror->follow);
 
 	mutex_lock(&mirror->lock);
 	chunk = kassign_chunk_get(guest);
@@ -411,6 +452,11 @@ void kassign_mirror_stop(struct kassign_guest *guest)
 	kassign_regions_free(&mirror->cur);
 	kassign_regions_free(&mirror->resv);
 	xa_destroy(&mirror->whole);
+	xa_destroy(&mirror->readonly);
+	kvfree(mirror->notifier);
+	mirror->notifier = NULL;
+	mirror->holes = (struct kassign_span) { };
+	mirror->doubts = (struct kassign_span) { };
 	mirror->generation = 0;
 	mutex_unlock(&mirror->lock);
 }

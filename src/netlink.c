@@ -34,7 +34,11 @@ static int put_guest(struct sk_buff *skb, const struct kassign_guest_status *st)
 	    put_u64(skb, KASSIGN_A_GUEST_TODO, st->todo_bytes) ||
 	    put_u64(skb, KASSIGN_A_GUEST_SKIPPED, st->skipped_bytes) ||
 	    put_u64(skb, KASSIGN_A_GUEST_GENERATION, st->generation) ||
-	    put_u64(skb, KASSIGN_A_GUEST_SYNCS, st->syncs))
+	    put_u64(skb, KASSIGN_A_GUEST_SYNCS, st->syncs) ||
+	    put_u64(skb, KASSIGN_A_GUEST_DISCARDS, st->discards) ||
+	    put_u64(skb, KASSIGN_A_GUEST_MISSING, st->missing_bytes) ||
+	    put_u64(skb, KASSIGN_A_GUEST_LOCKED, st->locked_bytes) ||
+	    put_u64(skb, KASSIGN_A_GUEST_LIMIT, st->limit_bytes))
 		return -EMSGSIZE;
 	return 0;
 }

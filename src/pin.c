@@ -7,6 +7,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/sizes.h>
 
 #include "kassign.h"
 
@@ -46,41 +47,22 @@ static unsigned long readonly_pages(unsigned long addr, unsigned long npages)
 	return n;
 }
 
+/*
+ * Pins as many of @npages as it can from @addr on, all for writing or, where the
+ * VMM itself may not write, all for reading only.
+ */
 static long pin_some(unsigned long addr, unsigned long npages,
-		     struct page **pages)
+		     struct page **pages, bool *writable)
 {
 	long n = pin_user_pages_fast(addr, npages, FOLL_LONGTERM | FOLL_WRITE,
 				     pages);
 
-	if (n != -EFAULT)
+	*writable = n != -EFAULT;
+	if (*writable)
 		return n;
 	npages = readonly_pages(addr, npages);
 	return npages ? pin_user_pages_fast(addr, npages, FOLL_LONGTERM, pages) :
 			-EFAULT;
-}
-
-/*
- * Pins as many of @npages as it can, from @hva on, in current->mm; why it stopped
- * is in @err.
- */
-static unsigned long pin_until(unsigned long hva, unsigned long npages,
-			       struct page **pages, long *err)
-{
-	unsigned long done = 0;
-	long n;
-
-	*err = 0;
-	while (done < npages) {
-		n = pin_some(hva + (done << PAGE_SHIFT), npages - done,
-			     pages + done);
-		/* 7.2 answers 0 to flags it does not like */
-		if (n <= 0) {
-			*err = n ?: -EFAULT;
-			break;
-		}
-		done += n;
-	}
-	return done;
 }
 
 /* Under mmap_lock */
@@ -125,42 +107,61 @@ static int explain_pin(u64 gpa, unsigned long hva, long err,
 }
 
 /**
- * kassign_pin - pin a run of pages for as long as a device may reach them
- * @hva:    first address, in current->mm, the VMM's
- * @gpa:    the guest's address of it, for a person
- * @npages: how many
- * @pages:  out: the pages
- * @reason: out: why not
+ * kassign_pin - pin pages for as long as a device may reach them
+ * @hva:      first address, in current->mm, the VMM's
+ * @gpa:      the guest's address of it, for a person
+ * @npages:   how many at most
+ * @pages:    out: the pages
+ * @writable: out: a device may write to them; else the VMM itself may not
+ * @reason:   out: why not
  *
- * Always for writing where the mapping allows it, also for read-only slots:
- * a read pin of private memory is lost at the next copy-on-write on older
- * kernels. May sleep; no locks of ours that a notifier takes may be held.
- * Returns 0, or a negative errno with nothing pinned.
+ * For writing where the mapping allows it, also for read-only slots: a read pin
+ * of private memory is lost at the next copy-on-write on older kernels. May
+ * sleep; no locks of ours that a notifier takes may be held.
+ * Returns how many were pinned, at least one, or a negative errno.
  */
-int kassign_pin(unsigned long hva, u64 gpa, unsigned long npages,
-		struct page **pages, struct kassign_reason *reason)
+long kassign_pin(unsigned long hva, u64 gpa, unsigned long npages,
+		 struct page **pages, bool *writable,
+		 struct kassign_reason *reason)
 {
-	unsigned long done;
-	long err;
+	long n = pin_some(hva, npages, pages, writable);
 
-	done = pin_until(hva, npages, pages, &err);
-	if (!err)
-		return 0;
-	unpin_user_pages(pages, done);
-	done <<= PAGE_SHIFT;
-	return explain_pin(gpa + done, hva + done, err, reason);
+	/* 7.2 answers 0 to flags it does not like */
+	return n > 0 ? n : explain_pin(gpa, hva, n ?: -EFAULT, reason);
 }
 
 /**
  * kassign_unpin - give back physically contiguous pages
- * @pfn:    first page frame
- * @npages: how many
+ * @run: the pages
  *
- * A device may have written to any of them, so all become dirty.
+ * A device may have written to any it could write to, so they become dirty.
  */
-void kassign_unpin(unsigned long pfn, unsigned long npages)
+void kassign_unpin(const struct kassign_run *run)
 {
-	unpin_user_page_range_dirty_lock(pfn_to_page(pfn), npages, true);
+	unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn), run->npages,
+					 run->writable);
+}
+
+/**
+ * kassign_unpin_atomic - the same where nothing may sleep
+ * @run: the pages
+ *
+ * Pages that are locked, hence on their way out, do not become dirty.
+ */
+void kassign_unpin_atomic(const struct kassign_run *run)
+{
+	unsigned long i;
+
+	for (i = 0; run->writable && i < run->npages; i++) {
+		struct folio *folio = page_folio(pfn_to_page(run->pfn + i));
+
+		if (folio_test_dirty(folio) || !folio_trylock(folio))
+			continue;
+		folio_mark_dirty(folio);
+		folio_unlock(folio);
+	}
+	unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn), run->npages,
+					 false);
 }
 
 static struct task_struct *vmm_task(struct kassign_guest *guest)
@@ -174,11 +175,26 @@ static struct task_struct *vmm_task(struct kassign_guest *guest)
 	return task;
 }
 
+static unsigned long lock_limit(struct kassign_guest *guest,
+				struct task_struct *task)
+{
+	return guest->unlimited ? RLIM_INFINITY : task_rlimit(task, RLIMIT_MEMLOCK);
+}
+
+static int explain_account(struct kassign_guest *guest, int err, u64 needed,
+			   u64 used, u64 limit, struct kassign_reason *reason)
+{
+	return kassign_fail(reason, err,
+			    "the VMM may lock %llu MiB of memory (RLIMIT_MEMLOCK), of which %llu MiB are in use, and %llu MiB more are needed; raise it: prlimit --pid %d --memlock=%llu",
+			    limit >> 20, used >> 20, DIV_ROUND_UP_ULL(needed, SZ_1M),
+			    pid_nr(guest->pid), used + needed);
+}
+
 /**
  * kassign_account - charge (or give back, if negative) locked memory
  * @guest:  whose VMM pays
  * @npages: pages
- * @reason: out: what is missing
+ * @reason: out: what is missing, and how to allow it
  *
  * The VMM's RLIMIT_MEMLOCK applies unless whoever opened the guest may lock
  * any amount (CAP_IPC_LOCK).
@@ -188,21 +204,37 @@ int kassign_account(struct kassign_guest *guest, long npages,
 {
 	struct mm_struct *mm = guest->mm;
 	struct task_struct *task;
-	unsigned long limit;
+	u64 limit, used;
 	int err;
 
 	if (!npages)
 		return 0;
 	task = vmm_task(guest);
 	mmap_write_lock(mm);
+	used = PFN_PHYS(mm->locked_vm);
 	err = __account_locked_vm(mm, abs(npages), npages > 0, task,
 				  guest->unlimited);
 	mmap_write_unlock(mm);
-	limit = task_rlimit(task, RLIMIT_MEMLOCK);
+	limit = lock_limit(guest, task);
 	put_task_struct(task);
-	if (err)
-		kassign_fail(reason, err,
-			     "the VMM may lock %lu MiB (RLIMIT_MEMLOCK), %ld MiB more are needed; raise it with prlimit --memlock",
-			     limit >> 20, npages >> (20 - PAGE_SHIFT));
-	return err;
+	if (!err) {
+		atomic64_add(npages, &guest->mirror.listed);
+		return 0;
+	}
+	return explain_account(guest, err, PFN_PHYS(npages), used, limit, reason);
+}
+
+/**
+ * kassign_fill_locked - what the VMM has locked, and may lock
+ * @guest: the guest
+ * @st:    out
+ */
+void kassign_fill_locked(struct kassign_guest *guest,
+			 struct kassign_guest_status *st)
+{
+	struct task_struct *task = vmm_task(guest);
+
+	st->locked_bytes = PFN_PHYS(READ_ONCE(guest->mm->locked_vm));
+	st->limit_bytes = lock_limit(guest, task);
+	put_task_struct(task);
 }

@@ -143,6 +143,14 @@ static void put_guest(struct json_object *o, const struct kassign_guest_entry *g
 	put_num(o, "skipped_bytes", g->skipped_bytes);
 	put_num(o, "regions", g->regions);
 	put_num(o, "memory_syncs", g->syncs);
+	put_num(o, "memory_discards", g->discards);
+	put_num(o, "missing_bytes", g->missing_bytes);
+	put_num(o, "locked_bytes", g->locked_bytes);
+	/* No number is as large as "no limit". */
+	if (g->limit_bytes == UINT64_MAX)
+		put_str(o, "lock_limit_bytes", "none");
+	else
+		put_num(o, "lock_limit_bytes", g->limit_bytes);
 }
 
 static void put_counts(struct json_object *o, const struct kassign_device_entry *d)

@@ -83,6 +83,7 @@ int kassign_region_write(int dev_fd, uint32_t index, uint64_t off,
 struct kassign_guest_entry {
 	uint32_t id, pid, devices, domains, regions, bar_slots;
 	uint64_t mapped_bytes, todo_bytes, skipped_bytes, generation, syncs;
+	uint64_t discards, missing_bytes, locked_bytes, limit_bytes;
 };
 
 #define KASSIGN_MAX_IRQ_COUNTS 64

@@ -45,6 +45,10 @@ static void fill_guest(void *entry, struct nlattr **a)
 	g->skipped_bytes = get_u64(a, KASSIGN_A_GUEST_SKIPPED);
 	g->generation = get_u64(a, KASSIGN_A_GUEST_GENERATION);
 	g->syncs = get_u64(a, KASSIGN_A_GUEST_SYNCS);
+	g->discards = get_u64(a, KASSIGN_A_GUEST_DISCARDS);
+	g->missing_bytes = get_u64(a, KASSIGN_A_GUEST_MISSING);
+	g->locked_bytes = get_u64(a, KASSIGN_A_GUEST_LOCKED);
+	g->limit_bytes = get_u64(a, KASSIGN_A_GUEST_LIMIT);
 }
 
 static void fill_counts(struct kassign_device_entry *d, struct nlattr *attr)

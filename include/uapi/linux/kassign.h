@@ -166,6 +166,12 @@ struct kassign_guest_sync {
  * @generation:	out: memslot generation the mirror reflects
  * @syncs:	out: syncs that changed something
  * @bar_slots:	out: memslots registered for BARs
+ * @discards:	out: times up to 2 MiB were unmapped because the VMM discarded or
+ *		exchanged memory of its own; they are mapped again as soon as the
+ *		VMM has something there
+ * @missing_bytes: out: bytes of @regions that are not mapped at the moment
+ * @locked_bytes: out: memory the VMM has locked, for devices or otherwise
+ * @limit_bytes: out: RLIMIT_MEMLOCK that applies to it, ~0 for none
  *
  * On: guest fd. Never waits for a running map operation.
  */
@@ -183,6 +189,10 @@ struct kassign_guest_status {
 	__aligned_u64 skipped_bytes;
 	__aligned_u64 generation;
 	__aligned_u64 syncs;
+	__aligned_u64 discards;
+	__aligned_u64 missing_bytes;
+	__aligned_u64 locked_bytes;
+	__aligned_u64 limit_bytes;
 };
 
 #define KASSIGN_GUEST_GET_STATUS	KASSIGN_IOC(18)
@@ -455,6 +465,10 @@ enum {
 	KASSIGN_A_GUEST_SKIPPED,	/* u64 bytes */
 	KASSIGN_A_GUEST_GENERATION,	/* u64 */
 	KASSIGN_A_GUEST_SYNCS,		/* u64 */
+	KASSIGN_A_GUEST_DISCARDS,	/* u64 */
+	KASSIGN_A_GUEST_MISSING,	/* u64 bytes */
+	KASSIGN_A_GUEST_LOCKED,		/* u64 bytes */
+	KASSIGN_A_GUEST_LIMIT,		/* u64 bytes, ~0 for none */
 	KASSIGN_A_DEV_BDF,		/* string, dddd:bb:dd.f */
 	KASSIGN_A_DEV_STATE,		/* u32, enum kassign_dev_state */
 	KASSIGN_A_DEV_GUEST_ID,		/* u32, absent if not assigned */

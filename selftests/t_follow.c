@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The mirror follows what a VMM does to its own memory, without being told.
+ */
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "mirror.h"
+#include "tap.h"
+
+#define HUGE		(2UL << 20)
+#define SIZE		(8 * HUGE)
+#define SLOT		5
+/* What is changed: some pages of one huge page */
+#define PLACE		(3 * HUGE + 0x5000)
+#define LENGTH		0x3000UL
+
+/* ---- memory of a guest, of a kind ---- */
+
+struct memory {
+	unsigned char *hva;
+	int fd;
+};
+
+static unsigned char *reserve(size_t size)
+{
+	unsigned char *p = mmap(NULL, size + HUGE, PROT_NONE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	ASSERT(p != MAP_FAILED);
+	return (unsigned char *)(((uintptr_t)p + HUGE - 1) & ~(HUGE - 1));
+}
+
+static void map_at(struct memory *mem, int flags)
+{
+	void *p = mmap(mem->hva, SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | flags,
+		       mem->fd, 0);
+
+	ASSERT(p != MAP_FAILED);
+}
+
+static void get_small(struct memory *mem)
+{
+	map_at(mem, MAP_PRIVATE | MAP_ANONYMOUS);
+	ASSERT_OK(madvise(mem->hva, SIZE, MADV_NOHUGEPAGE));
+}
+
+static void get_thp(struct memory *mem)
+{
+	map_at(mem, MAP_PRIVATE | MAP_ANONYMOUS);
+	ASSERT_OK(madvise(mem->hva, SIZE, MADV_HUGEPAGE));
+}
+
+static void get_file(struct memory *mem, unsigned int flags)
+{
+	ASSERT_OK(mem->fd = memfd_create("guest", flags));
+	ASSERT_OK(ftruncate(mem->fd, SIZE));
+	map_at(mem, MAP_SHARED);
+}
+
+static void get_memfd(struct memory *mem)
+{
+	get_file(mem, 0);
+}
+
+static void get_hugetlb(struct memory *mem)
+{
+	ASSERT_EQ(host_put("/proc/sys/vm/nr_hugepages", "16"), 0);
+	get_file(mem, MFD_HUGETLB);
+}
+
+/* ---- changes ---- */
+
+static void discard(struct memory *mem)
+{
+	ASSERT_OK(madvise(mem->hva + PLACE, LENGTH, MADV_DONTNEED));
+}
+
+static void discard_huge(struct memory *mem)
+{
+	ASSERT_OK(madvise(mem->hva + 3 * HUGE, HUGE, MADV_DONTNEED));
+}
+
+static void discard_all(struct memory *mem)
+{
+	ASSERT_OK(madvise(mem->hva, SIZE, MADV_DONTNEED));
+}
+
+static void remove_pages(struct memory *mem)
+{
+	ASSERT_OK(madvise(mem->hva + PLACE, LENGTH, MADV_REMOVE));
+}
+
+/* What a backend process with the same memfd does */
+static void punch_by_another(struct memory *mem, off_t start, off_t length)
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child)
+		_exit(fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				start, length) ? 1 : 0);
+	ASSERT(child > 0);
+	ASSERT_EQ(waitpid(child, &status, 0), child);
+	ASSERT_EQ(status, 0);
+}
+
+static void punch(struct memory *mem)
+{
+	punch_by_another(mem, PLACE, LENGTH);
+}
+
+static void punch_huge(struct memory *mem)
+{
+	punch_by_another(mem, 3 * HUGE, HUGE);
+}
+
+static void truncate_and_back(struct memory *mem)
+{
+	ASSERT_OK(ftruncate(mem->fd, 2 * HUGE));
+	ASSERT_OK(ftruncate(mem->fd, SIZE));
+}
+
+static void exchange(struct memory *mem)
+{
+	void *p = mmap(mem->hva + PLACE, LENGTH, PROT_READ | PROT_WRITE,
+		       MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT(p != MAP_FAILED);
+}
+
+static void move_others_there(struct memory *mem)
+{
+	void *other = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	ASSERT(other != MAP_FAILED);
+	ASSERT(mremap(other, LENGTH, LENGTH, MREMAP_MAYMOVE | MREMAP_FIXED,
+		      mem->hva + PLACE) != MAP_FAILED);
+}
+
+static const struct change {
+	const char *name;
+	void (*get)(struct memory *mem);
+	void (*make)(struct memory *mem);
+} changes[] = {
+	{ "MADV_DONTNEED of small pages", get_small, discard },
+	{ "MADV_DONTNEED in a huge page", get_thp, discard },
+	{ "MADV_DONTNEED of a huge page", get_thp, discard_huge },
+	{ "MADV_DONTNEED of everything", get_thp, discard_all },
+	{ "MADV_REMOVE of a memfd", get_memfd, remove_pages },
+	{ "hole punched by another process", get_memfd, punch },
+	{ "hugetlb hole punched by another process", get_hugetlb, punch_huge },
+	{ "truncated and extended", get_memfd, truncate_and_back },
+	{ "other memory mapped over it", get_small, exchange },
+	{ "other memory mapped over part of a huge page", get_thp, exchange },
+	{ "other memory moved there by mremap", get_small, move_others_there },
+};
+
+#define NR_CHANGES (sizeof(changes) / sizeof(changes[0]))
+
+/* ---- a guest with such memory ---- */
+
+static void set_slot(struct rig *rig, struct memory *mem, uint64_t size)
+{
+	struct kvm_userspace_memory_region r = {
+		.slot = SLOT,
+		.guest_phys_addr = HIGH_GPA,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)mem->hva,
+	};
+
+	ASSERT_OK(ioctl(rig->vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
+}
+
+static void start(struct rig *rig, struct memory *mem,
+		  void (*get)(struct memory *mem))
+{
+	*mem = (struct memory) { .hva = reserve(SIZE), .fd = -1 };
+	get(mem);
+	memset(mem->hva, 1, SIZE);
+	mirror_blind(false);
+	rig_start(rig, EDU, VMM_ANON);
+	edu_enable(rig, BAR0_GPA);
+	set_slot(rig, mem, SIZE);
+	ASSERT_EQ(kassign_guest_sync(rig->guest, 0, NULL), 0);
+	expect_exact(rig);
+}
+
+static void end(struct rig *rig, struct memory *mem)
+{
+	rig_end(rig);
+	munmap(mem->hva, SIZE);
+	if (mem->fd >= 0)
+		close(mem->fd);
+}
+
+static bool place_is_reached(struct rig *rig, struct memory *mem)
+{
+	return reaches(rig, HIGH_GPA + PLACE, mem->hva + PLACE);
+}
+
+static void expect_followed(const struct change *change)
+{
+	struct memory mem;
+	struct rig rig;
+
+	start(&rig, &mem, change->get);
+	change->make(&mem);
+	/* At once: never an old page. Soon: the new one. */
+	ASSERT_EQ(check_mirror(&rig).stale, 0);
+	memset(mem.hva + PLACE, 2, LENGTH);
+	ASSERT_EQ(check_mirror(&rig).stale, 0);
+	expect_exact_soon(&rig);
+	ASSERT(place_is_reached(&rig, &mem));
+	ASSERT(reaches(&rig, HIGH_GPA, mem.hva));
+	ASSERT(status(&rig).discards > 0);
+	end(&rig, &mem);
+}
+
+TEST(every_change_of_memory_is_followed)
+{
+	long pins = host_pins();
+	unsigned int i;
+
+	for (i = 0; i < NR_CHANGES; i++) {
+		fprintf(stderr, "# %s\n", changes[i].name);
+		expect_followed(&changes[i]);
+		host_expect_pins(pins);
+	}
+}
+
+/* Were it not for the module, each of them would leave the device with old pages. */
+TEST(no_change_is_followed_when_the_mirror_is_blind)
+{
+	unsigned int i;
+
+	if (!mirror_blind(false)) {
+		fprintf(stderr, "# skip: not a module for tests\n");
+		exit(TAP_SKIP);
+	}
+	for (i = 0; i < NR_CHANGES; i++) {
+		struct memory mem;
+		struct rig rig;
+
+		start(&rig, &mem, changes[i].get);
+		mirror_blind(true);
+		changes[i].make(&mem);
+		memset(mem.hva + PLACE, 2, LENGTH);
+		usleep(200000);
+		fprintf(stderr, "# %s: %llu stale\n", changes[i].name,
+			check_mirror(&rig).stale);
+		ASSERT(check_mirror(&rig).stale > 0);
+		ASSERT(!place_is_reached(&rig, &mem));
+		mirror_blind(false);
+		end(&rig, &mem);
+	}
+}
+
+/* ---- permissions ---- */
+
+static bool soon(bool (*is)(struct rig *rig, struct memory *mem),
+		 struct rig *rig, struct memory *mem, bool wanted)
+{
+	int i;
+
+	for (i = 0; i < 50 && is(rig, mem) != wanted; i++)
+		usleep(10000);
+	return is(rig, mem) == wanted;
+}
+
+/* Does a DMA read from @PLACE bring what is there? */
+static bool place_is_read(struct rig *rig, struct memory *mem)
+{
+	unsigned char *dst = vmm_ptr(&rig->vmm, 0x400000);
+
+	memset(dst, 0, 16);
+	edu_dma(rig->dev, 0x400000, 16, false);
+	edu_dma(rig->dev, HIGH_GPA + PLACE, 16, false);
+	edu_dma(rig->dev, 0x400000, 16, true);
+	return dst[0] == mem->hva[PLACE] && dst[0];
+}
+
+/* As place_is_reached(), where the VMM may not write itself */
+static bool place_is_written(struct rig *rig, struct memory *mem)
+{
+	unsigned char before = mem->hva[PLACE];
+	unsigned char *src = vmm_ptr(&rig->vmm, 0x400000);
+
+	memset(src, before + 1, 16);
+	edu_dma(rig->dev, 0x400000, 16, false);
+	edu_dma(rig->dev, HIGH_GPA + PLACE, 16, true);
+	return ((volatile unsigned char *)mem->hva)[PLACE] != before;
+}
+
+TEST(a_device_may_not_write_what_the_vmm_may_not)
+{
+	void (* const kinds[])(struct memory *mem) = { get_small, get_thp, get_memfd };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct memory mem;
+		struct rig rig;
+
+		start(&rig, &mem, kinds[i]);
+		ASSERT(place_is_written(&rig, &mem));
+		ASSERT_OK(mprotect(mem.hva + PLACE, LENGTH, PROT_READ));
+		ASSERT(soon(place_is_written, &rig, &mem, false));
+		ASSERT(soon(place_is_read, &rig, &mem, true));
+		ASSERT_OK(mprotect(mem.hva + PLACE, LENGTH, PROT_READ | PROT_WRITE));
+		ASSERT(soon(place_is_written, &rig, &mem, true));
+		end(&rig, &mem);
+	}
+}
+
+static bool is_missing(struct rig *rig, struct memory *mem)
+{
+	(void)mem;
+	return status(rig).missing_bytes > 0;
+}
+
+TEST(what_the_vmm_may_not_read_is_unmapped)
+{
+	struct memory mem;
+	struct rig rig;
+
+	start(&rig, &mem, get_small);
+	ASSERT_OK(mprotect(mem.hva + PLACE, LENGTH, PROT_NONE));
+	ASSERT(soon(is_missing, &rig, &mem, true));
+	ASSERT(check_mirror(&rig).missing > 0);
+	/* Its neighbours keep theirs, down to the 2 MiB around it. */
+	ASSERT(reaches(&rig, HIGH_GPA + 2 * HUGE, mem.hva + 2 * HUGE));
+	ASSERT_OK(mprotect(mem.hva + PLACE, LENGTH, PROT_READ | PROT_WRITE));
+	ASSERT(soon(is_missing, &rig, &mem, false));
+	ASSERT(place_is_reached(&rig, &mem));
+	expect_exact(&rig);
+	end(&rig, &mem);
+}
+
+/*
+ * A file that the VMM may only read, as memory the guest may write: KVM lets that
+ * pass, since the guest's writes then fail. A device's must too.
+ */
+TEST(a_file_opened_for_reading_is_never_written)
+{
+	unsigned char before[16], after[16];
+	struct memory mem = { .hva = reserve(SIZE) };
+	char path[] = "/dev/shm/kassign.XXXXXX";
+	struct rig rig;
+	int fd;
+
+	ASSERT_OK(fd = mkstemp(path));
+	ASSERT_OK(fallocate(fd, 0, 0, SIZE));
+	ASSERT_EQ(pwrite(fd, "do not write here", 16, PLACE), 16);
+	close(fd);
+	ASSERT_OK(mem.fd = open(path, O_RDONLY));
+	unlink(path);
+	ASSERT(mmap(mem.hva, SIZE, PROT_READ, MAP_FIXED | MAP_PRIVATE, mem.fd, 0) !=
+	       MAP_FAILED);
+	ASSERT_EQ(pread(mem.fd, before, 16, PLACE), 16);
+	rig_start(&rig, EDU, VMM_ANON);
+	edu_enable(&rig, BAR0_GPA);
+	set_slot(&rig, &mem, SIZE);
+	/* Whether it is mapped for reading or refused is up to the kernel. */
+	kassign_guest_sync(rig.guest, 0, NULL);
+	ASSERT(!place_is_written(&rig, &mem));
+	ASSERT_EQ(pread(mem.fd, after, 16, PLACE), 16);
+	ASSERT(!memcmp(before, after, 16));
+	end(&rig, &mem);
+}
+
+/* ---- what changes nothing ---- */
+
+static void fork_and_write(struct memory *mem)
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		memset(mem->hva, 3, SIZE);
+		_exit(0);
+	}
+	ASSERT(child > 0);
+	memset(mem->hva, 4, SIZE);
+	ASSERT_EQ(waitpid(child, &status, 0), child);
+	ASSERT_EQ(status, 0);
+}
+
+static void compact(struct memory *mem)
+{
+	(void)mem;
+	ASSERT_EQ(host_put("/proc/sys/vm/compact_memory", "1"), 0);
+}
+
+static void split(struct memory *mem)
+{
+	/* Another protection and back splits the huge page table entry. */
+	ASSERT_OK(mprotect(mem->hva + PLACE, LENGTH, PROT_READ | PROT_WRITE | PROT_EXEC));
+	ASSERT_OK(mprotect(mem->hva + PLACE, LENGTH, PROT_READ | PROT_WRITE));
+}
+
+static void reclaim(struct memory *mem)
+{
+	madvise(mem->hva, SIZE, MADV_COLD);
+	madvise(mem->hva, SIZE, MADV_PAGEOUT);
+}
+
+static void lazily_free(struct memory *mem)
+{
+	madvise(mem->hva + PLACE, LENGTH, MADV_FREE);
+}
+
+static void merge(struct memory *mem)
+{
+	madvise(mem->hva, SIZE, MADV_MERGEABLE);
+	host_put("/sys/kernel/mm/ksm/run", "1");
+	usleep(500000);
+	host_put("/sys/kernel/mm/ksm/run", "0");
+}
+
+static const struct change harmless[] = {
+	{ "the VMM forks, and both write", get_small, fork_and_write },
+	{ "the same with huge pages", get_thp, fork_and_write },
+	{ "the same with a memfd", get_memfd, fork_and_write },
+	{ "memory is compacted", get_small, compact },
+	{ "memory is compacted under a memfd", get_memfd, compact },
+	{ "a huge page's entry is split", get_thp, split },
+	{ "MADV_PAGEOUT", get_small, reclaim },
+	{ "MADV_PAGEOUT of a memfd", get_memfd, reclaim },
+	{ "MADV_FREE", get_small, lazily_free },
+	{ "KSM", get_small, merge },
+};
+
+TEST(what_leaves_the_pages_costs_the_device_nothing)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+		struct memory mem;
+		struct rig rig;
+
+		fprintf(stderr, "# %s\n", harmless[i].name);
+		start(&rig, &mem, harmless[i].get);
+		harmless[i].make(&mem);
+		ASSERT_EQ(status(&rig).discards, 0);
+		ASSERT(place_is_reached(&rig, &mem));
+		expect_exact(&rig);
+		end(&rig, &mem);
+	}
+}
+
+/* ---- while it happens ---- */
+
+#define ROUNDS	20	/* edu takes 0.2 s for one */
+
+/* A device keeps the rest of its memory while one page comes and goes. */
+TEST(neighbours_keep_their_memory)
+{
+	struct memory mem;
+	struct rig rig;
+	int i, other = 0;
+
+	start(&rig, &mem, get_thp);
+	for (i = 0; i < ROUNDS; i++) {
+		ASSERT_OK(madvise(mem.hva + PLACE, 0x1000, MADV_DONTNEED));
+		other += reaches(&rig, HIGH_GPA + 4 * HUGE, mem.hva + 4 * HUGE);
+	}
+	ASSERT_EQ(other, ROUNDS);
+	expect_exact_soon(&rig);
+	ASSERT(place_is_reached(&rig, &mem));
+	end(&rig, &mem);
+}
+
+TEST(locked_memory_is_counted)
+{
+	struct memory mem;
+	struct rig rig;
+
+	start(&rig, &mem, get_small);
+	ASSERT_EQ(status(&rig).locked_bytes, VMM_LOW_SIZE + SIZE);
+	ASSERT_EQ(status(&rig).limit_bytes, ~0ULL);	/* CAP_IPC_LOCK */
+	end(&rig, &mem);
+}
