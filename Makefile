@@ -12,6 +12,7 @@
 #   make check-deaths   N=200 random deaths and races, from SEED on
 #   make check-cycles   N=300 times attach, traffic, detach
 #   make check-dma      DMA_ATTEMPTS=100000 out of the guest
+#   make check-stress   STRESS_SECONDS=600 of memory that changes under DMA
 #   make bench-memory   mapping a guest's memory, against VFIO; MIB=1024 ROUNDS=5
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -60,7 +61,7 @@ lint:
 check-debug:
 	@selftests/check-debug
 
-check-deaths check-cycles check-dma:
+check-deaths check-cycles check-dma check-stress:
 	@selftests/check-long $(@:check-%=%)
 
 bench-memory:
@@ -73,4 +74,4 @@ clean:
 	rm -rf build
 
 .PHONY: all module module_install tools install install-tools install-dkms \
-	demo check lint check-debug check-deaths check-cycles check-dma bench-memory vhost-root clean
+	demo check lint check-debug check-deaths check-cycles check-dma check-stress bench-memory vhost-root clean

@@ -39,7 +39,7 @@ selected() {
 # Settings that the programs inside read
 passed_on() {
 	local name
-	for name in N SEED KIND REPEAT WARM DMA_ATTEMPTS TEST_TIME_LIMIT; do
+	for name in N SEED KIND REPEAT WARM DMA_ATTEMPTS STRESS_SECONDS TEST_TIME_LIMIT; do
 		[ -z "${!name:-}" ] || echo "$name=${!name}"
 	done
 }
@@ -58,6 +58,36 @@ failed_programs() {
 		-e 's/^not ok - \([a-z_]*\) ran to its end/\1/p' "$tap" | sort -u
 }
 
+# Programs in $tap that did not come to their end
+unfinished_programs() {	# PROGRAM...
+	local program
+	for program in "$@"; do
+		grep -q "^ok - $(basename "$program") ran to its end" "$tap" || echo "$program"
+	done
+}
+
+# What the programs said so far does not count.
+forget() {	# PROGRAM...
+	local program
+	for program in "$@"; do
+		sed -i -E "/^(not )?ok ([0-9]+ )?- $(basename "$program")(: | ran to )/d" "$tap"
+	done
+	grep -E '^(not )?ok' "$tap" >>"$log"
+}
+
+# The emulator may lose the whole virtual host (exit code 126 of vhost, which tells what
+# it saw). What had not ended then gets one more boot, loudly.
+boot_again() {	# MODULE PROGRAM...
+	local module=$1 again
+	shift
+	mapfile -t again < <(unfinished_programs "$@")
+	say "THE EMULATOR HAS LOST THE VIRTUAL HOST, ONCE MORE: ${again[*]}"
+	forget "${again[@]}"
+	code=0
+	boot_once "$module" "${again[@]}" || code=$?
+	return "$code"
+}
+
 # The emulator may lose a guest (host/nested_svm.c). Programs with guests that failed
 # get one more boot, loudly; what they say then counts.
 once_more() {	# MODULE PROGRAM...
@@ -70,10 +100,7 @@ once_more() {	# MODULE PROGRAM...
 	[ ${#again[@]} -gt 0 ] || return "$code"
 	say "FAILED, ONCE MORE: ${again[*]}"
 	grep '^not ok' "$tap"
-	for program in "${again[@]}"; do
-		sed -i -E "/^(not )?ok ([0-9]+ )?- $(basename "$program")(: | ran to )/d" "$tap"
-	done
-	grep -E '^(not )?ok' "$tap" >>"$log"
+	forget "${again[@]}"
 	code=0
 	boot_once "$module" "${again[@]}" || code=$?
 	return "$code"
@@ -93,6 +120,7 @@ boot() {
 	say "virtual host: $text"
 	tap=$(mktemp)
 	boot_once "$@" || code=$?
+	[ "$code" != 126 ] || boot_again "$@" || code=$?
 	[ -z "${guests:-}" ] || once_more "$@" || code=$?
 	cat "$tap" >>"$log"
 	rm -f "$tap"

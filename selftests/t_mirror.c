@@ -3,9 +3,11 @@
  * The mirror follows the guest's memslots, in one domain for all devices.
  */
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/pci_regs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -267,33 +269,51 @@ TEST(a_mixture_of_page_sizes_comes_and_goes)
 	host_expect_pins(pins);
 }
 
-/* Attaches with @p as guest memory: refused for a reason that has @text in it. */
+/* A VM, a device that it does not have yet, and room for the reason of a refusal */
+struct refusal {
+	struct rig rig;
+	long pins;
+	char why[256];
+};
+
+static void refusal_start(struct refusal *r)
+{
+	r->pins = host_pins();
+	host_bind(EDU);
+	vmm_start(&r->rig.vmm, VMM_ANON);
+}
+
+/* Attaches: refused with @err, for a reason that has @text in it. */
+static void expect_refusal(struct refusal *r, int err, const char *text)
+{
+	struct kassign_bdf edu;
+
+	r->rig.guest = rig_guest(&r->rig);
+	ASSERT_EQ(kassign_bdf_parse(EDU, &edu), 0);
+	r->rig.dev = kassign_add_device(r->rig.guest, &edu, r->why, sizeof(r->why));
+	printf("# %s\n", r->why);
+	ASSERT_EQ(r->rig.dev, err);
+	ASSERT(strstr(r->why, text));
+	host_expect_state(EDU, KASSIGN_DEV_FREE);
+	ASSERT_EQ(host_pins(), r->pins);
+}
+
+/* With @p as guest memory, which is gone by then if there is no @text */
 static void expect_refused(void *p, size_t size, int err, const char *text)
 {
-	struct kvm_userspace_memory_region r = {
+	struct kvm_userspace_memory_region slot = {
 		.slot = 5, .guest_phys_addr = HIGH_GPA, .memory_size = size,
 		.userspace_addr = (uintptr_t)p,
 	};
-	long pins = host_pins();
-	struct kassign_bdf edu;
-	char why[256] = "";
-	struct rig rig;
+	struct refusal r = { };
 
-	host_bind(EDU);
-	vmm_start(&rig.vmm, VMM_ANON);
-	ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
+	refusal_start(&r);
+	ASSERT_OK(ioctl(r.rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &slot));
 	if (!text)
 		munmap(p, size);
-	rig.guest = rig_guest(&rig);
-	ASSERT_EQ(kassign_bdf_parse(EDU, &edu), 0);
-	rig.dev = kassign_add_device(rig.guest, &edu, why, sizeof(why));
-	printf("# %s\n", why);
-	ASSERT_EQ(rig.dev, err);
-	ASSERT(strstr(why, "0x140000000"));
-	ASSERT(!text || strstr(why, text));
-	host_expect_state(EDU, KASSIGN_DEV_FREE);
-	ASSERT_EQ(host_pins(), pins);
-	rig_end(&rig);
+	expect_refusal(&r, err, text ?: "0x140000000");
+	ASSERT(strstr(r.why, "0x140000000"));
+	rig_end(&r.rig);
 }
 
 TEST(memory_that_is_not_there_is_refused_and_told)
@@ -317,6 +337,78 @@ TEST(secret_memory_is_refused_and_named)
 	p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ASSERT(p != MAP_FAILED);
 	expect_refused(p, 1 << 20, -EFAULT, "secretmem");
+}
+
+#ifdef KVM_CREATE_GUEST_MEMFD
+/* Memory that KVM alone has */
+static int guest_memfd_slot(int vm_fd, void *p, size_t size)
+{
+	struct kvm_create_guest_memfd memfd = { .size = size };
+	struct kvm_userspace_memory_region2 slot = {
+		.slot = 5,
+		.flags = KVM_MEM_GUEST_MEMFD,
+		.guest_phys_addr = HIGH_GPA,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)p,
+	};
+	int fd = ioctl(vm_fd, KVM_CREATE_GUEST_MEMFD, &memfd);
+
+	if (fd < 0)
+		return fd;
+	slot.guest_memfd = fd;
+	return ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION2, &slot);
+}
+
+TEST(memory_private_to_the_guest_is_refused_and_named)
+{
+	size_t size = 2 << 20;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct refusal r = { };
+
+	ASSERT(p != MAP_FAILED);
+	refusal_start(&r);
+	if (guest_memfd_slot(r.rig.vmm.vm_fd, p, size)) {
+		fprintf(stderr, "# %s\n", strerror(errno));
+		vmm_end(&r.rig.vmm);
+		SKIP("this kernel gives such a VM no guest_memfd");
+	}
+	expect_refusal(&r, -EOPNOTSUPP, "0x140000000-0x1401fffff");
+	ASSERT(strstr(r.why, "guest_memfd"));
+	rig_end(&r.rig);
+}
+#endif
+
+static void drop_ipc_lock(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	ASSERT_OK(syscall(SYS_capget, &header, data));
+	data[0].effective &= ~(1U << CAP_IPC_LOCK);
+	ASSERT_OK(syscall(SYS_capset, &header, data));
+}
+
+/* Each test is a process of its own, so nobody else has to live with less. */
+TEST(more_than_the_vmm_may_lock_is_refused_and_told)
+{
+	struct rlimit limit = { 24 << 20, 24 << 20 };
+	struct kassign_guest_status st;
+	struct refusal r = { };
+	char command[64];
+
+	drop_ipc_lock();
+	ASSERT_OK(setrlimit(RLIMIT_MEMLOCK, &limit));
+	refusal_start(&r);
+	expect_refusal(&r, -ENOMEM, "may lock 24 MiB");
+	ASSERT(strstr(r.why, "32 MiB more are needed"));
+	snprintf(command, sizeof(command), "prlimit --pid %d --memlock=%llu",
+		 getpid(), VMM_LOW_SIZE);
+	ASSERT(strstr(r.why, command));
+	st = status(&r.rig);
+	ASSERT_EQ(st.limit_bytes, 24 << 20);
+	ASSERT_EQ(st.locked_bytes, 0);
+	rig_end(&r.rig);
 }
 
 static volatile bool stop_toggling, toggle_slowly;

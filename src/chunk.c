@@ -179,7 +179,7 @@ bool kassign_chunk_is_readonly(struct kassign_guest *guest, u64 gpa)
 
 /* Pages as runs. The page structs of x86 are one array. */
 static void add_pinned(struct kassign_chunk *chunk, unsigned long npages,
-		      bool writable)
+		       bool writable)
 {
 	struct page **page = chunk->pages, **end = page + npages, **first;
 
@@ -255,6 +255,38 @@ static bool runs_are_current(struct kassign_chunk *chunk, unsigned long hva)
 	return true;
 }
 
+/*
+ * How much of a run may be mapped by one call, from @gpa on: all of it, unless the
+ * IOMMU (AMD's) has page sizes that could cover more than a chunk in a batch.
+ */
+static size_t map_size(struct iommu_domain *domain, u64 gpa, size_t size)
+{
+	unsigned long larger = GENMASK(ilog2(BATCH_CHUNKS) + CHUNK_SHIFT,
+				       CHUNK_SHIFT + 1);
+
+	if (!(domain->pgsize_bitmap & larger))
+		return size;
+	return min_t(size_t, size, BIT(CHUNK_SHIFT) - (gpa & (BIT(CHUNK_SHIFT) - 1)));
+}
+
+static int map_run(struct iommu_domain *domain, u64 *gpa,
+		   const struct kassign_run *run, int prot)
+{
+	phys_addr_t phys = PFN_PHYS(run->pfn);
+	size_t left = run->npages << PAGE_SHIFT, n;
+	int err;
+
+	for (; left; left -= n) {
+		n = map_size(domain, *gpa, left);
+		err = kassign_iommu_map(domain, *gpa, phys, n, prot);
+		if (err)
+			return err;
+		phys += n;
+		*gpa += n;
+	}
+	return 0;
+}
+
 /* Maps the pinned runs; on failure none stays mapped. */
 static int map_runs(struct kassign_chunk *chunk, u64 gpa, bool readonly,
 		    struct kassign_reason *reason)
@@ -270,11 +302,9 @@ static int map_runs(struct kassign_chunk *chunk, u64 gpa, bool readonly,
 
 		if (run->writable && !readonly)
 			prot |= IOMMU_WRITE;
-		err = kassign_iommu_map(domain, at, PFN_PHYS(run->pfn),
-					run->npages << PAGE_SHIFT, prot);
+		err = map_run(domain, &at, run, prot);
 		if (err)
 			goto err_unmap;
-		at += run->npages << PAGE_SHIFT;
 	}
 	return 0;
 

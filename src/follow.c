@@ -323,11 +323,11 @@ static void fault_in(struct kassign_chunk *chunk, const struct kassign_region *r
 }
 
 /* For each chunk of what the regions have in @hvas */
-static void for_each_chunk(struct kassign_chunk *chunk,
-			   const struct kassign_span *hvas,
-			   void (*fn)(struct kassign_chunk *chunk,
-				      const struct kassign_region *r, u64 gpa,
-				      unsigned long npages))
+static void visit_chunks(struct kassign_chunk *chunk,
+			 const struct kassign_span *hvas,
+			 void (*fn)(struct kassign_chunk *chunk,
+				    const struct kassign_region *r, u64 gpa,
+				    unsigned long npages))
 {
 	const struct kassign_regions *cur = &chunk->guest->mirror.cur;
 	unsigned int i;
@@ -363,10 +363,10 @@ void kassign_follow_doubts(struct kassign_chunk *chunk)
 	if (hvas.start >= hvas.end)
 		return;
 	kthread_use_mm(guest->mm);
-	for_each_chunk(chunk, &hvas, fault_in);
+	visit_chunks(chunk, &hvas, fault_in);
 	kthread_unuse_mm(guest->mm);
 	verify_pages(guest, &hvas, true);
-	for_each_chunk(chunk, &hvas, check_rights);
+	visit_chunks(chunk, &hvas, check_rights);
 }
 
 /* ---- holes ---- */

@@ -4,7 +4,8 @@
  * protects what. Layers only look down:
  *
  *   uapi, netlink  ->  device  ->  config, bar, irq  ->  inject, vmslot
- *                      guest   ->  mirror, follow, mapper, chunk  ->  domain, pin, walk  ->  kvm_view
+ *                      guest   ->  mirror, follow, mapper, chunk  ->
+ *                      domain, pin, walk  ->  kvm_view
  *
  * Lock order, outermost first:
  *
