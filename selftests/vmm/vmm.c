@@ -56,6 +56,23 @@ static int set_slot(struct vmm *vmm, int id, const struct vmm_slot *slot,
 	return ioctl(vmm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
+void vmm_set_slot(struct vmm *vmm, int id, uint64_t gpa, void *hva, uint64_t size)
+{
+	struct vmm_slot slot = { gpa, size, hva };
+
+	ASSERT_OK(set_slot(vmm, id, &slot, 0));
+}
+
+void *vmm_reserve(size_t size)
+{
+	uintptr_t huge = 2UL << 20;
+	void *p = mmap(NULL, size + huge, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	ASSERT(p != MAP_FAILED);
+	return (void *)(((uintptr_t)p + huge - 1) & ~(huge - 1));
+}
+
 void *vmm_add_slot(struct vmm *vmm, uint64_t gpa, uint64_t size, uint32_t flags,
 		   enum vmm_memory kind)
 {

@@ -58,6 +58,10 @@ void vmm_end(struct vmm *vmm);
 void *vmm_add_slot(struct vmm *vmm, uint64_t gpa, uint64_t size, uint32_t flags,
 		   enum vmm_memory kind);
 void vmm_del_slot(struct vmm *vmm, uint64_t gpa);
+/* The same with memory of one's own; no size: away with it. Ids from VMM_MAX_SLOTS on. */
+void vmm_set_slot(struct vmm *vmm, int id, uint64_t gpa, void *hva, uint64_t size);
+/* Addresses for memory, at a huge page's boundary, with nothing there */
+void *vmm_reserve(size_t size);
 /* Host address of a guest-physical one */
 void *vmm_ptr(struct vmm *vmm, uint64_t gpa);
 /* Exits at [gpa, gpa + size) become accesses to @region of @dev_fd. */
