@@ -75,6 +75,13 @@ static void need_ia32(void *low)
 	signal(SIGSEGV, SIG_DFL);
 }
 
+static void answered(int fd, unsigned int cmd, uint32_t *arg)
+{
+	memset(arg, 0, 4096);
+	arg[0] = 256;
+	ASSERT_EQ(ioctl(fd, cmd, arg), 0);
+}
+
 TEST(callers_of_32_bits_are_refused)
 {
 	uint32_t *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
@@ -93,9 +100,9 @@ TEST(callers_of_32_bits_are_refused)
 		ASSERT_EQ(ioctl32(rig.dev, KASSIGN_IOC(nr), low), -ENOTTY);
 	}
 	/* The same by a 64-bit call is answered. */
-	ASSERT_EQ(ioctl(rig.ctl, KASSIGN_GET_INFO, low), 0);
-	ASSERT_EQ(ioctl(rig.guest, KASSIGN_GUEST_GET_STATUS, low), 0);
-	ASSERT_EQ(ioctl(rig.dev, KASSIGN_DEVICE_GET_STATUS, low), 0);
+	answered(rig.ctl, KASSIGN_GET_INFO, low);
+	answered(rig.guest, KASSIGN_GUEST_GET_STATUS, low);
+	answered(rig.dev, KASSIGN_DEVICE_GET_STATUS, low);
 	rig_end(&rig);
 }
 
