@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/kvm.h>
 #include <linux/vfio.h>
 #include <stdint.h>
@@ -252,6 +253,77 @@ static void bench_rest(size_t size, int rounds)
 	host_rebind(IGB);
 }
 
+/* ---- memory of the module ---- */
+
+/* Gives back what is free, so that a difference is what is in use. */
+static void shrink_slabs(void)
+{
+	glob_t caches;
+	size_t i;
+
+	ASSERT_EQ(host_put("/proc/sys/vm/drop_caches", "3"), 0);
+	usleep(500000);
+	ASSERT_EQ(glob("/sys/kernel/slab/*/shrink", 0, NULL, &caches), 0);
+	for (i = 0; i < caches.gl_pathc; i++)
+		host_put(caches.gl_pathv[i], "1");
+	globfree(&caches);
+}
+
+static long slab_bytes(void)
+{
+	unsigned long active, all, size;
+	char line[512];
+	long sum = 0;
+	FILE *f;
+
+	shrink_slabs();
+	f = fopen("/proc/slabinfo", "r");
+	ASSERT(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*s %lu %lu %lu", &active, &all, &size) == 3)
+			sum += active * size;
+	fclose(f);
+	return sum;
+}
+
+/* Kernel objects that an attach adds, the memory being there @aliases times */
+static long attach_bytes(void *mem, size_t size, int aliases)
+{
+	struct rig rig;
+	long before;
+	int i;
+
+	vmm_start(&rig.vmm, VMM_ANON);
+	for (i = 0; i < aliases; i++)
+		vmm_set_slot(&rig.vmm, SLOT + i, GPA + i * size, mem, size);
+	before = slab_bytes();
+	rig.guest = rig_guest(&rig);
+	ASSERT_OK(rig.dev = rig_assign(rig.guest, EDU));
+	ASSERT(mapped(&rig) >= aliases * size);
+	before = slab_bytes() - before;
+	rig_end(&rig);
+	return before;
+}
+
+/* A large guest is made of one piece of memory in many places. */
+static void bench_module_memory(size_t size, int rounds)
+{
+	const int aliases = 64;
+	void *mem = get_memory(&kinds[2], size);
+	double bytes[MAX_ROUNDS];
+	int i;
+
+	if (!mem)
+		return;
+	for (i = 0; i < rounds; i++)
+		bytes[i] = attach_bytes(mem, size, aliases) -
+			   attach_bytes(mem, size, 1);
+	printf("module memory: %.0f bytes per GiB (%zu GiB more of 2 MiB pages)\n",
+	       median(bytes, rounds) / (aliases - 1) * (1 << 30) / size,
+	       ((aliases - 1) * size) >> 30);
+	munmap(mem, size);
+}
+
 int main(int argc, char **argv)
 {
 	size_t size = (argc > 1 ? strtoul(argv[1], NULL, 0) : 1024) << 20;
@@ -270,6 +342,6 @@ int main(int argc, char **argv)
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		bench(&kinds[i], size, rounds);
 	bench_rest(size, rounds);
-	host_bind(EDU);
+	bench_module_memory(size, rounds);
 	return 0;
 }

@@ -228,6 +228,24 @@ TEST(opening_a_guest)
 	end(&rig);
 }
 
+TEST(asking_for_the_state)
+{
+	struct kassign_guest_status st;
+	bool fired = true;
+	struct rig rig;
+	int nr, err;
+
+	start_attached(&rig);
+	for (nr = 1; fired; nr++) {
+		put_number(NTH, nr);
+		err = kassign_guest_get_status(rig.guest, &st);
+		fired = disarm();
+		ASSERT_EQ(err, fired ? -EFAULT : 0);
+	}
+	report("status", nr - 1);
+	end(&rig);
+}
+
 #define MANY 1000000
 
 /* Calls that can fail of an attach that goes well */

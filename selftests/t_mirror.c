@@ -113,6 +113,26 @@ TEST(other_memory_at_the_same_place_replaces_the_old)
 	rig_end(&rig);
 }
 
+TEST(a_slot_that_moves_takes_its_memory_along)
+{
+	struct rig rig;
+	uint64_t to = HIGH_GPA + 3 * HIGH_SIZE + 0x5000;
+	void *hva = vmm_reserve(HIGH_SIZE);
+
+	ASSERT(mmap(hva, HIGH_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == hva);
+	start(&rig);
+	vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, HIGH_GPA, hva, HIGH_SIZE);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	ASSERT(reaches(&rig, HIGH_GPA, hva));
+	vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, to, hva, HIGH_SIZE);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
+	ASSERT(reaches(&rig, to, hva));
+	ASSERT(!reaches(&rig, HIGH_GPA, hva));
+	expect_exact(&rig);
+	rig_end(&rig);
+}
+
 /* As firmware does: a hole is cut into memory, at no huge page's boundary. */
 TEST(a_split_slot_keeps_its_neighbours)
 {

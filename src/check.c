@@ -13,7 +13,9 @@
  *   extra	mapped pages that no memslot has; put off for 80 ms after a change
  *
  * While the VMM changes its memory, a page may be on its way out just when it is
- * looked at. What is stale for longer than that way takes is told.
+ * looked at. What is stale for longer than that way takes is told. Not stale is a
+ * page that reclaim has taken out of the page tables and that waits to be faulted in
+ * again (follow.c): the check itself keeps it waiting.
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
@@ -60,6 +62,17 @@ struct view {
 	phys_addr_t memory;
 };
 
+/* Taken out of the page tables for a moment, and not yet looked at again? */
+static bool in_doubt(struct kassign_mirror *mirror, unsigned long hva)
+{
+	bool doubt;
+
+	read_lock(&mirror->map_lock);
+	doubt = mirror->doubts.start <= hva && hva < mirror->doubts.end;
+	read_unlock(&mirror->map_lock);
+	return doubt;
+}
+
 /*
  * What both have, in agreement if they come to one. Where much is stale, there is
  * no need to wait for every page.
@@ -75,6 +88,10 @@ static struct view look(struct check *check, u64 gpa, unsigned long hva)
 		view.memory = memory_at(hva);
 		if (!view.iommu || view.iommu == view.memory)
 			break;
+		if (!view.memory && in_doubt(&guest->mirror, hva)) {
+			view.memory = view.iommu;
+			break;
+		}
 		if (i < looks - 1)
 			usleep_range(1000, 2000);
 	}

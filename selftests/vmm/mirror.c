@@ -30,18 +30,22 @@ struct findings check_mirror(struct rig *rig)
 	unsigned int id = status(rig).guest_id, guest;
 	struct findings f = { };
 	bool found = false;
+	int told = 0;
 	char line[256];
 	FILE *file;
 
 	file = fopen("/sys/kernel/debug/kassign/mirror", "r");
 	ASSERT(file);
-	while (fgets(line, sizeof(line), file))
+	while (fgets(line, sizeof(line), file)) {
+		if (strstr(line, " stale gpa ") && told++ < 3)
+			fprintf(stderr, "# %s", line);
 		if (sscanf(line, "guest %u pages %llu stale %llu missing %llu extra %llu",
 			   &guest, &f.pages, &f.stale, &f.missing, &f.extra) == 5 &&
 		    guest == id) {
 			found = true;
 			break;
 		}
+	}
 	ASSERT_EQ(ferror(file), 0);
 	fclose(file);
 	ASSERT(found);
