@@ -217,6 +217,7 @@ TEST(every_change_of_memory_is_followed)
 /* Were it not for the module, each of them would leave the device with old pages. */
 TEST(no_change_is_followed_when_the_mirror_is_blind)
 {
+	unsigned long long stale;
 	unsigned int i;
 
 	if (!mirror_blind(false)) {
@@ -232,9 +233,9 @@ TEST(no_change_is_followed_when_the_mirror_is_blind)
 		changes[i].make(&mem);
 		memset(mem.hva + PLACE, 2, LENGTH);
 		usleep(200000);
-		fprintf(stderr, "# %s: %llu stale\n", changes[i].name,
-			check_mirror(&rig).stale);
-		ASSERT(check_mirror(&rig).stale > 0);
+		stale = check_mirror(&rig).stale;
+		fprintf(stderr, "# %s: %llu stale\n", changes[i].name, stale);
+		ASSERT(stale > 0);
 		ASSERT(!place_is_reached(&rig, &mem));
 		mirror_blind(false);
 		end(&rig, &mem);

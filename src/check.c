@@ -29,8 +29,11 @@
 
 #define MAX_LINES	32
 
-/* A VMM's change of 2 MiB takes that long at most: looks, with 1 ms in between */
-#define LOOKS		50
+/*
+ * A VMM's change takes that long at most, also on a machine with too much to do:
+ * looks, with 1 ms in between
+ */
+#define LOOKS		200
 
 /* So many pages are waited for. */
 #define WAITS		4
