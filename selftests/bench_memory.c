@@ -308,7 +308,7 @@ static long attach_bytes(void *mem, size_t size, int aliases)
 /* A large guest is made of one piece of memory in many places. */
 static void bench_module_memory(size_t size, int rounds)
 {
-	const int aliases = 64;
+	const int aliases = 256;
 	void *mem = get_memory(&kinds[2], size);
 	double bytes[MAX_ROUNDS];
 	int i;
