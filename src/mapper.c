@@ -184,6 +184,7 @@ static int run_workers(struct mapping *job, u64 npages)
 
 	if (!worker)
 		return -ENOMEM;
+	spin_lock_init(&job->lock);
 	atomic_set(&job->running, nr);
 	for (i = 0; i < nr; i++) {
 		worker[i].job = job;
@@ -217,7 +218,6 @@ int kassign_map_region(struct kassign_chunk *chunk,
 		.next = ATOMIC64_INIT(PHYS_PFN(r->gpa)),
 		.end = PHYS_PFN(r->gpa) + r->npages,
 		.done = COMPLETION_INITIALIZER_ONSTACK(job.done),
-		.lock = __SPIN_LOCK_UNLOCKED(job.lock),
 	};
 	int err = run_workers(&job, r->npages);
 
@@ -248,7 +248,6 @@ bool kassign_fill_region(struct kassign_guest *guest,
 		.next = ATOMIC64_INIT(PHYS_PFN(start)),
 		.end = PHYS_PFN(end),
 		.done = COMPLETION_INITIALIZER_ONSTACK(job.done),
-		.lock = __SPIN_LOCK_UNLOCKED(job.lock),
 	};
 
 	return !run_workers(&job, job.end - PHYS_PFN(start)) &&
