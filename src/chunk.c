@@ -88,18 +88,27 @@ unsigned long kassign_chunk_len(u64 gpa, u64 npages)
 	return min_t(u64, npages, left);
 }
 
-static void add_run(struct kassign_chunk *chunk, unsigned long pfn,
-		    unsigned long npages, bool writable)
+static bool join(struct kassign_run *run, const struct kassign_run *next)
 {
-	struct kassign_run *last = chunk->runs + chunk->nr_runs;
+	if (run->pfn + run->npages != next->pfn ||
+	    run->writable != next->writable || run->huge != next->huge)
+		return false;
+	run->npages += next->npages;
+	return true;
+}
 
-	if (chunk->nr_runs && last[-1].pfn + last[-1].npages == pfn &&
-	    last[-1].writable == writable) {
-		last[-1].npages += npages;
-		return;
-	}
-	*last = (struct kassign_run) { pfn, npages, writable };
-	chunk->nr_runs++;
+static void add_run(struct kassign_chunk *chunk, const struct kassign_run *run)
+{
+	unsigned int n = chunk->nr_runs;
+
+	if (n == chunk->base || !join(&chunk->runs[n - 1], run))
+		chunk->runs[chunk->nr_runs++] = *run;
+}
+
+static void no_runs(struct kassign_chunk *chunk)
+{
+	chunk->nr_runs = 0;
+	chunk->base = 0;
 }
 
 static void unpin_runs(struct kassign_chunk *chunk)
@@ -108,7 +117,7 @@ static void unpin_runs(struct kassign_chunk *chunk)
 
 	for (i = 0; i < chunk->nr_runs; i++)
 		kassign_unpin(&chunk->runs[i]);
-	chunk->nr_runs = 0;
+	no_runs(chunk);
 }
 
 /* ---- a bit for every chunk ---- */
@@ -187,7 +196,11 @@ static void add_pinned(struct kassign_chunk *chunk, unsigned long npages,
 		first = page++;
 		while (page < end && page[0] == page[-1] + 1)
 			page++;
-		add_run(chunk, page_to_pfn(*first), page - first, writable);
+		add_run(chunk, &(struct kassign_run) {
+			.pfn = page_to_pfn(*first),
+			.npages = page - first,
+			.writable = writable,
+		});
 	}
 }
 
@@ -212,26 +225,88 @@ static int pin_pages(struct kassign_chunk *chunk,
 	return 0;
 }
 
+/*
+ * Pins a whole chunk by one page, if it is (part of) a huge page to the VMM too.
+ * Else what was pinned is the first of its pages. Returns pages done with.
+ */
+static long pin_huge(struct kassign_chunk *chunk, const struct kassign_region *r,
+		     u64 gpa, struct kassign_reason *reason)
+{
+	unsigned long hva = r->hva + (gpa - r->gpa);
+	struct kassign_run run = { .npages = 1 };
+	long n;
+
+	if (!IS_ALIGNED(hva, BIT(CHUNK_SHIFT)))
+		return 0;
+	n = kassign_pin(hva, gpa, 1, chunk->pages, &run.writable, reason);
+	if (n < 0)
+		return n;
+	run.pfn = page_to_pfn(chunk->pages[0]);
+	if (run.writable && kassign_pinned_once(run.pfn) &&
+	    kassign_walk_huge(current->mm, hva, run.pfn)) {
+		run.npages = KASSIGN_CHUNK_PAGES;
+		run.huge = true;
+	}
+	add_run(chunk, &run);
+	return run.npages;
+}
+
+/* What was pinned page by page, but is unpinned as one */
+static void settle_huge(struct kassign_run *run)
+{
+	if (run->huge || run->npages != KASSIGN_CHUNK_PAGES ||
+	    !kassign_pinned_once(run->pfn))
+		return;
+	unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn + 1),
+					 run->npages - 1, false);
+	run->huge = true;
+}
+
+/* Returns in how many pieces it is, or an errno: then no run is left. */
+static int pin_chunk(struct kassign_chunk *chunk, const struct kassign_region *r,
+		     u64 gpa, unsigned long npages, struct kassign_reason *reason)
+{
+	unsigned int base = chunk->nr_runs, pieces;
+	long n = 0;
+	int err;
+
+	chunk->base = base;
+	if (npages == KASSIGN_CHUNK_PAGES)
+		n = pin_huge(chunk, r, gpa, reason);
+	if (n < 0) {
+		unpin_runs(chunk);
+		return n;
+	}
+	err = pin_pages(chunk, r, gpa + (n << PAGE_SHIFT), npages - n, reason);
+	if (err)
+		return err;
+	pieces = chunk->nr_runs - base;
+	if (pieces == 1) {
+		settle_huge(&chunk->runs[base]);
+		if (base && join(&chunk->runs[base - 1], &chunk->runs[base]))
+			chunk->nr_runs--;
+	}
+	return pieces;
+}
+
 /* Pins until a chunk is in pieces, or the batch is full. */
 static long pin_batch(struct kassign_chunk *chunk,
 		      const struct kassign_region *r, u64 gpa, u64 npages,
 		      struct kassign_reason *reason)
 {
-	unsigned int i, runs;
+	unsigned int i;
 	u64 done = 0;
 
-	chunk->nr_runs = 0;
+	no_runs(chunk);
 	for (i = 0; i < BATCH_CHUNKS && done < npages; i++) {
 		u64 at = gpa + (done << PAGE_SHIFT);
 		unsigned long n = kassign_chunk_len(at, npages - done);
-		int err;
+		int pieces = pin_chunk(chunk, r, at, n, reason);
 
-		runs = chunk->nr_runs;
-		err = pin_pages(chunk, r, at, n, reason);
-		if (err)
-			return err;
+		if (pieces < 0)
+			return pieces;
 		done += n;
-		if (chunk->nr_runs > runs + 1)
+		if (pieces > 1)
 			break;
 	}
 	return done;
@@ -328,10 +403,9 @@ static int note_runs(struct kassign_chunk *chunk, u64 gpa)
 		const struct kassign_run *run = &chunk->runs[i];
 		u64 end = gpa + (run->npages << PAGE_SHIFT), at;
 
-		/* One that cannot be noted is looked up by page. */
 		for (at = round_up(gpa, BIT(CHUNK_SHIFT));
-		     at + BIT(CHUNK_SHIFT) <= end; at += BIT(CHUNK_SHIFT))
-			bit_set(&mirror->whole, at, true);
+		     at + BIT(CHUNK_SHIFT) <= end && !err; at += BIT(CHUNK_SHIFT))
+			err = bit_set(&mirror->whole, at, true);
 		if (!run->writable)
 			for (at = gpa; at < end && !err; at += BIT(CHUNK_SHIFT))
 				err = bit_set(&mirror->readonly, at, true);
@@ -456,19 +530,24 @@ static void look_up(struct kassign_chunk *chunk, u64 gpa, unsigned long npages)
 {
 	struct iommu_domain *domain = chunk->guest->domain;
 	struct kassign_mirror *mirror = &chunk->guest->mirror;
-	bool writable = !bit_get(&mirror->readonly, gpa);
+	struct kassign_run run = {
+		.npages = 1,
+		.writable = !bit_get(&mirror->readonly, gpa),
+	};
 	unsigned long i;
 
 	if (is_whole(mirror, gpa, npages)) {
-		add_run(chunk, PHYS_PFN(iommu_iova_to_phys(domain, gpa)),
-			npages, writable);
+		run.pfn = PHYS_PFN(iommu_iova_to_phys(domain, gpa));
+		run.npages = npages;
+		run.huge = kassign_pinned_once(run.pfn);
+		add_run(chunk, &run);
 		return;
 	}
-	for (i = 0; i < npages; i++)
-		add_run(chunk,
-			PHYS_PFN(iommu_iova_to_phys(domain,
-						    gpa + (i << PAGE_SHIFT))),
-			1, writable);
+	for (i = 0; i < npages; i++) {
+		run.pfn = PHYS_PFN(iommu_iova_to_phys(domain,
+						      gpa + (i << PAGE_SHIFT)));
+		add_run(chunk, &run);
+	}
 }
 
 /* Do the runs of another chunk fit in a batch? */
@@ -507,7 +586,7 @@ static u64 unmap_batch(struct kassign_chunk *chunk, u64 gpa, u64 end)
 	if (gpa > start &&
 	    WARN_ON_ONCE(iommu_unmap(chunk->guest->domain, start, gpa - start) !=
 			 gpa - start))
-		chunk->nr_runs = 0;
+		no_runs(chunk);
 	atomic64_sub((gpa - start) >> PAGE_SHIFT, &mirror->mapped);
 	return gpa;
 }
@@ -527,7 +606,7 @@ void kassign_chunk_unmap(struct kassign_chunk *chunk, u64 gpa, u64 npages)
 	u64 end = gpa + (npages << PAGE_SHIFT), to;
 
 	while (gpa < end) {
-		chunk->nr_runs = 0;
+		no_runs(chunk);
 		write_lock(&mirror->map_lock);
 		to = unmap_batch(chunk, gpa, end);
 		write_unlock(&mirror->map_lock);
@@ -590,7 +669,7 @@ bool kassign_chunk_verify(struct kassign_chunk *chunk,
 	    mapped_is_current(chunk->guest, gpa, r->hva + (gpa - r->gpa),
 			      npages, moving))
 		return false;
-	chunk->nr_runs = 0;
+	no_runs(chunk);
 	unmap_batch(chunk, start, end);
 	for (i = 0; i < chunk->nr_runs; i++)
 		kassign_unpin_atomic(&chunk->runs[i]);

@@ -108,6 +108,7 @@ struct kassign_run;
 long kassign_pin(unsigned long hva, u64 gpa, unsigned long npages,
 		 struct page **pages, bool *writable,
 		 struct kassign_reason *reason);
+bool kassign_pinned_once(unsigned long pfn);
 void kassign_unpin(const struct kassign_run *run);
 void kassign_unpin_atomic(const struct kassign_run *run);
 bool kassign_hva_is_mmio(struct mm_struct *mm, unsigned long hva);
@@ -121,6 +122,8 @@ void kassign_fill_locked(struct kassign_guest *guest,
 unsigned long kassign_walk_same(struct mm_struct *mm, unsigned long hva,
 				unsigned long pfn, unsigned long npages,
 				bool *moving);
+bool kassign_walk_huge(struct mm_struct *mm, unsigned long hva,
+		       unsigned long pfn);
 
 /* ---- domain.c: IOMMU group ownership and the guest's one domain ---- */
 
@@ -168,11 +171,13 @@ struct kassign_region {
  * @pfn:	the first
  * @npages:	how many
  * @writable:	pinned for writing: a device may, if the slot allows it
+ * @huge:	each chunk of it is (part of) a huge page, and pinned once
  */
 struct kassign_run {
 	unsigned long pfn;
 	unsigned long npages;
 	bool writable;
+	bool huge;
 };
 
 /**
@@ -181,12 +186,14 @@ struct kassign_run {
  * @pages:	pages just pinned
  * @runs:	what they are, or what is to be unpinned
  * @nr_runs:	how many of @runs
+ * @base:	runs before this one are finished
  */
 struct kassign_chunk {
 	struct kassign_guest *guest;
 	struct page *pages[KASSIGN_CHUNK_PAGES];
 	struct kassign_run runs[KASSIGN_CHUNK_PAGES + 16];
 	unsigned int nr_runs;
+	unsigned int base;
 };
 
 /**

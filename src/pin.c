@@ -131,6 +131,33 @@ long kassign_pin(unsigned long hva, u64 gpa, unsigned long npages,
 }
 
 /**
+ * kassign_pinned_once - is one pin enough for the chunk that starts here?
+ * @pfn: its first page, of 2 MiB that are physically contiguous and pinned
+ *
+ * A pin of any page of a huge one keeps all of it: it is neither freed, nor
+ * moved, nor split, so this stays true until it is unpinned.
+ */
+bool kassign_pinned_once(unsigned long pfn)
+{
+	return IS_ALIGNED(pfn, KASSIGN_CHUNK_PAGES) &&
+	       folio_nr_pages(page_folio(pfn_to_page(pfn))) >= KASSIGN_CHUNK_PAGES;
+}
+
+static void unpin_run(const struct kassign_run *run, bool dirty)
+{
+	unsigned long i;
+
+	if (!run->huge) {
+		unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn),
+						 run->npages, dirty);
+		return;
+	}
+	for (i = 0; i < run->npages; i += KASSIGN_CHUNK_PAGES)
+		unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn + i), 1,
+						 dirty);
+}
+
+/**
  * kassign_unpin - give back physically contiguous pages
  * @run: the pages
  *
@@ -138,8 +165,7 @@ long kassign_pin(unsigned long hva, u64 gpa, unsigned long npages,
  */
 void kassign_unpin(const struct kassign_run *run)
 {
-	unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn), run->npages,
-					 run->writable);
+	unpin_run(run, run->writable);
 }
 
 /**
@@ -150,9 +176,9 @@ void kassign_unpin(const struct kassign_run *run)
  */
 void kassign_unpin_atomic(const struct kassign_run *run)
 {
-	unsigned long i;
+	unsigned long step = run->huge ? KASSIGN_CHUNK_PAGES : 1, i;
 
-	for (i = 0; run->writable && i < run->npages; i++) {
+	for (i = 0; run->writable && i < run->npages; i += step) {
 		struct folio *folio = page_folio(pfn_to_page(run->pfn + i));
 
 		if (folio_test_dirty(folio) || !folio_trylock(folio))
@@ -160,8 +186,7 @@ void kassign_unpin_atomic(const struct kassign_run *run)
 		folio_mark_dirty(folio);
 		folio_unlock(folio);
 	}
-	unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn), run->npages,
-					 false);
+	unpin_run(run, false);
 }
 
 static struct task_struct *vmm_task(struct kassign_guest *guest)

@@ -13,29 +13,37 @@
 /* A page table entry of any level */
 struct leaf {
 	unsigned long pfn;	/* of the address asked for, 0 if there is no page */
+	bool writable;
 	bool moving;		/* a migration has taken it out, maybe for a moment */
 };
 
 static struct leaf leaf_of_pte(pte_t pte)
 {
 	if (pte_present(pte))
-		return (struct leaf) { .pfn = pte_pfn(pte) };
+		return (struct leaf) {
+			.pfn = pte_pfn(pte),
+			.writable = pte_write(pte),
+		};
 	return (struct leaf) { .moving = kassign_pte_is_moving(pte) };
 }
 
 static struct leaf leaf_of_pmd(pmd_t pmd, unsigned long addr)
 {
 	if (pmd_present(pmd))
-		return (struct leaf) { .pfn = pmd_pfn(pmd) +
-				       ((addr & ~PMD_MASK) >> PAGE_SHIFT) };
+		return (struct leaf) {
+			.pfn = pmd_pfn(pmd) + ((addr & ~PMD_MASK) >> PAGE_SHIFT),
+			.writable = pmd_write(pmd),
+		};
 	return (struct leaf) { .moving = kassign_pmd_is_moving(pmd) };
 }
 
 static struct leaf leaf_of_pud(pud_t pud, unsigned long addr)
 {
 	if (pud_present(pud))
-		return (struct leaf) { .pfn = pud_pfn(pud) +
-				       ((addr & ~PUD_MASK) >> PAGE_SHIFT) };
+		return (struct leaf) {
+			.pfn = pud_pfn(pud) + ((addr & ~PUD_MASK) >> PAGE_SHIFT),
+			.writable = pud_write(pud),
+		};
 	return (struct leaf) { .moving = !pud_none(pud) };
 }
 
@@ -124,4 +132,25 @@ unsigned long kassign_walk_same(struct mm_struct *mm, unsigned long hva,
 	} while (n && done < npages);
 	*moving = done < npages && leaf.moving;
 	return done;
+}
+
+/**
+ * kassign_walk_huge - has the VMM one entry, and may it write, for 2 MiB?
+ * @mm:	 the VMM's address space
+ * @hva: where, a multiple of 2 MiB
+ * @pfn: physical page expected there
+ *
+ * Any context.
+ */
+bool kassign_walk_huge(struct mm_struct *mm, unsigned long hva,
+		       unsigned long pfn)
+{
+	unsigned long end, flags;
+	struct leaf leaf;
+	pte_t *ptep;
+
+	local_irq_save(flags);
+	leaf = find_leaf(mm, hva, &end, &ptep);
+	local_irq_restore(flags);
+	return !ptep && leaf.writable && leaf.pfn == pfn;
 }
