@@ -344,9 +344,17 @@ static size_t map_size(struct iommu_domain *domain, u64 gpa, size_t size)
 	return min_t(size_t, size, BIT(CHUNK_SHIFT) - (gpa & (BIT(CHUNK_SHIFT) - 1)));
 }
 
-static int map_run(struct iommu_domain *domain, u64 *gpa,
-		   const struct kassign_run *run, int prot)
+static int prot_of(const struct kassign_run *run, bool readonly)
 {
+	int prot = IOMMU_READ | IOMMU_CACHE;
+
+	return run->writable && !readonly ? prot | IOMMU_WRITE : prot;
+}
+
+static int map_run(struct iommu_domain *domain, u64 *gpa,
+		   const struct kassign_run *run, bool readonly)
+{
+	int prot = prot_of(run, readonly);
 	phys_addr_t phys = PFN_PHYS(run->pfn);
 	size_t left = run->npages << PAGE_SHIFT, n;
 	int err;
@@ -362,28 +370,50 @@ static int map_run(struct iommu_domain *domain, u64 *gpa,
 	return 0;
 }
 
+/*
+ * Maps the pieces of one chunk, which a device may all write to or not, by one
+ * call: one for each costs more than pinning does. Returns how many, or an errno.
+ */
+static int map_pieces(struct kassign_chunk *chunk, u64 *gpa, unsigned int first,
+		      bool readonly)
+{
+	const struct kassign_run *run = &chunk->runs[first];
+	unsigned int most = chunk->nr_runs - first, n;
+	size_t size = 0;
+	int err;
+
+	sg_init_table(chunk->sg, most);
+	for (n = 0; n < most && run[n].writable == run->writable; n++) {
+		sg_set_page(&chunk->sg[n], pfn_to_page(run[n].pfn),
+			    run[n].npages << PAGE_SHIFT, 0);
+		size += run[n].npages << PAGE_SHIFT;
+	}
+	err = kassign_iommu_map_sg(chunk->guest->domain, *gpa, chunk->sg, n,
+				   prot_of(run, readonly));
+	if (err)
+		return err;
+	*gpa += size;
+	return n;
+}
+
 /* Maps the pinned runs; on failure none stays mapped. */
 static int map_runs(struct kassign_chunk *chunk, u64 gpa, bool readonly,
 		    struct kassign_reason *reason)
 {
 	struct iommu_domain *domain = chunk->guest->domain;
+	unsigned int whole = chunk->base, i;
 	u64 at = gpa;
-	unsigned int i;
-	int err;
+	int err = 0;
 
-	for (i = 0; i < chunk->nr_runs; i++) {
-		struct kassign_run *run = &chunk->runs[i];
-		int prot = IOMMU_READ | IOMMU_CACHE;
+	if (chunk->nr_runs == whole + 1)
+		whole++;
+	for (i = 0; i < whole && !err; i++)
+		err = map_run(domain, &at, &chunk->runs[i], readonly);
+	for (; i < chunk->nr_runs && err >= 0; i += max(err, 0))
+		err = map_pieces(chunk, &at, i, readonly);
+	if (err >= 0)
+		return 0;
 
-		if (run->writable && !readonly)
-			prot |= IOMMU_WRITE;
-		err = map_run(domain, &at, run, prot);
-		if (err)
-			goto err_unmap;
-	}
-	return 0;
-
-err_unmap:
 	kassign_fail(reason, err,
 		     "the IOMMU refused to map guest address 0x%llx (errno %d)",
 		     at, -err);

@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
+#include <linux/scatterlist.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
 
@@ -36,6 +37,37 @@ static inline int kassign_iommu_map(struct iommu_domain *domain,
 			 GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
 #else
 	return iommu_map_atomic(domain, iova, paddr, size, prot);
+#endif
+}
+
+/* The same for a scatterlist, which is mapped whole or not at all */
+static inline int kassign_iommu_map_sg(struct iommu_domain *domain,
+				       unsigned long iova,
+				       struct scatterlist *sg, unsigned int n,
+				       int prot)
+{
+#ifdef HAVE_IOMMU_MAP_GFP
+	ssize_t mapped = iommu_map_sg(domain, iova, sg, n, prot,
+				      GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
+
+	return mapped < 0 ? mapped : 0;
+#else
+	unsigned long at = iova;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < n; i++, sg++) {
+		err = iommu_map_atomic(domain, at, sg_phys(sg), sg->length, prot);
+		if (err)
+			goto err_unmap;
+		at += sg->length;
+	}
+	return 0;
+
+err_unmap:
+	if (at > iova)
+		iommu_unmap(domain, iova, at - iova);
+	return err;
 #endif
 }
 

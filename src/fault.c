@@ -50,12 +50,14 @@ bool kassign_fault_now(struct kassign_fault_site *site)
 
 	if (fault_slow[0] && sysfs_streq(fault_slow, site->what))
 		usleep_range(2000, 10000);
+	if (is_poll())
+		return false;
 	spin_lock_irqsave(&fault_lock, flags);
 	if (atomic_inc_return(&site->runs) == 1) {
 		site->next = fault_sites;
 		fault_sites = site;
 	}
-	if (fault_nth && !is_poll())
+	if (fault_nth)
 		now = !--fault_nth;
 	if (now)
 		atomic_inc(&site->failed);

@@ -32,6 +32,7 @@
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/rwsem.h>
+#include <linux/scatterlist.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -186,7 +187,8 @@ struct kassign_run {
  * @pages:	pages just pinned
  * @runs:	what they are, or what is to be unpinned
  * @nr_runs:	how many of @runs
- * @base:	runs before this one are finished
+ * @base:	first of @runs in the last chunk of a batch
+ * @sg:	@runs for the IOMMU
  */
 struct kassign_chunk {
 	struct kassign_guest *guest;
@@ -194,6 +196,7 @@ struct kassign_chunk {
 	struct kassign_run runs[KASSIGN_CHUNK_PAGES + 16];
 	unsigned int nr_runs;
 	unsigned int base;
+	struct scatterlist sg[KASSIGN_CHUNK_PAGES];
 };
 
 /**
