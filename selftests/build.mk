@@ -43,6 +43,7 @@ $(OUT)/bench_%: $(OUT)/selftests/bench_%.o $(vmm-obj) $(TOOLS)/libkassign.a
 $(OUT)/test_vfu: unit-obj := userspace/agent/vfu_device.o userspace/agent/vfu_msg.o
 $(OUT)/test_vfu: UNIT_LDFLAGS := $(foreach f,guest_sync device_get_info \
 	device_get_region device_get_irq irq_eventfds irq_disable irq_inject \
+	intx_mask intx_resample \
 	device_reset region_read region_write,-Wl,--wrap=kassign_$(f))
 $(OUT)/test_bdf: unit-obj :=
 $(OUT)/test_agent: unit-obj := userspace/agent/sandbox.o userspace/agent/faults.o

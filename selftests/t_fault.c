@@ -457,6 +457,52 @@ TEST(interrupts_by_eventfd)
 	end(&rig);
 }
 
+static int set_line(int dev, int32_t trigger, int32_t resample)
+{
+	int err = kassign_irq_eventfds(dev, KASSIGN_IRQ_INTX, 0, 1, &trigger);
+
+	return err ? err : kassign_intx_resample(dev, resample);
+}
+
+static bool has_come(int fd)
+{
+	uint64_t n;
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		if (read(fd, &n, sizeof(n)) == sizeof(n))
+			return n == 1;
+		usleep(10000);
+	}
+	return false;
+}
+
+TEST(the_interrupt_line)
+{
+	int trigger = eventfd(0, EFD_NONBLOCK), resample = eventfd(0, EFD_NONBLOCK);
+	bool fired = true;
+	struct rig rig;
+	int nr, err, fds;
+
+	start_attached(&rig);
+	fds = open_fds();
+	for (nr = 1; fired; nr++) {
+		put_number(NTH, nr);
+		err = set_line(rig.dev, trigger, resample);
+		fired = disarm();
+		/* The check of the memslots may have taken the fault. */
+		ASSERT(fired || !err);
+		ASSERT_EQ(set_line(rig.dev, trigger, resample), 0);
+		edu_write(rig.dev, EDU_IRQ_RAISE, 1);
+		ASSERT(has_come(trigger));
+		edu_write(rig.dev, EDU_IRQ_ACK, 1);
+		ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_INTX), 0);
+		ASSERT_EQ(open_fds(), fds);
+	}
+	report("line", nr - 1);
+	end(&rig);
+}
+
 /* The enable bit last, and again if the write was made to fail */
 static void enable_msi(struct rig *rig, unsigned int pos)
 {

@@ -240,7 +240,8 @@ static void bar_slot(struct kassign_device *dev, unsigned int index, u64 gpa)
  */
 void kassign_bars_update(struct kassign_device *dev)
 {
-	bool decode = kassign_config_command(dev) & PCI_COMMAND_MEMORY;
+	bool decode = kassign_config_command(dev) & PCI_COMMAND_MEMORY &&
+		      !kassign_intx_needs_traps(dev);
 	unsigned int i;
 
 	for (i = 0; i < PCI_STD_NUM_BARS; i++)

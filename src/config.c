@@ -130,8 +130,8 @@ static void header_init(struct kassign_device *dev)
 		bar_header(dev, i);
 	kassign_config_show(cfg, PCI_SUBSYSTEM_VENDOR_ID, 4);
 	kassign_config_set(cfg, PCI_INTERRUPT_LINE, 1, 0, 0xff);
-	/* No pin: INTx is not delivered yet, so it is not offered. */
-	kassign_config_set(cfg, PCI_INTERRUPT_PIN, 1, 0, 0);
+	/* As a function of its own it has the first pin, if any. */
+	kassign_config_set(cfg, PCI_INTERRUPT_PIN, 1, dev->intx.line ? 1 : 0, 0);
 	kassign_config_show(cfg, PCI_MIN_GNT, 2);
 }
 
@@ -223,12 +223,14 @@ static void command_written(struct kassign_device *dev, u16 old)
 {
 	u16 changed = old ^ kassign_config_command(dev);
 
-	if (!(changed & PCI_COMMAND_MASTER))
-		return;
-	if (old & PCI_COMMAND_MASTER)
-		pci_clear_master(dev->pdev);
-	else
-		pci_set_master(dev->pdev);
+	if (changed & PCI_COMMAND_MASTER) {
+		if (old & PCI_COMMAND_MASTER)
+			pci_clear_master(dev->pdev);
+		else
+			pci_set_master(dev->pdev);
+	}
+	if (changed & (PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE))
+		kassign_intx_sync(dev);
 }
 
 /* The guest asks for a reset through the PCIe capability. */

@@ -147,6 +147,7 @@ int kassign_device_do_reset(struct kassign_device *dev)
 	kassign_bars_zap(dev);
 	err = hw_reset(dev);
 	forbid_no_snoop(dev->pdev);
+	kassign_intx_sync(dev);
 	kassign_bars_revive(dev);
 	return err == -ENOTTY ? -EOPNOTSUPP : err;
 }
@@ -201,6 +202,7 @@ static void teardown_device(struct kassign_device *dev)
 	wake_up_all(&dev->wait);
 	pci_clear_master(dev->pdev);
 	kassign_irq_off(dev);
+	kassign_intx_off(dev);
 	dev->irqs.inject = 0;
 	kassign_bars_unslot(dev);
 	mutex_unlock(&dev->lock);
@@ -266,6 +268,7 @@ static int setup_device(struct kassign_device *dev, struct kassign_reason *reaso
 	if (err)
 		goto err_unlink;
 	first_reset(dev);
+	kassign_intx_init(dev);
 	err = kassign_msix_init(dev);
 	if (!err)
 		err = kassign_bars_init(dev, reason);

@@ -135,6 +135,8 @@ static inline void *fault_memdup_user(const void __user *from, size_t size)
 #define eventfd_ctx_fdget(...) \
 	(FAULT("eventfd_ctx_fdget") ? ERR_PTR(-EBADF) : \
 				      eventfd_ctx_fdget(__VA_ARGS__))
+#define eventfd_fget(...) \
+	(FAULT("eventfd_fget") ? ERR_PTR(-EBADF) : eventfd_fget(__VA_ARGS__))
 #define vm_mmap(...) \
 	(FAULT("vm_mmap") ? (unsigned long)-ENOMEM : vm_mmap(__VA_ARGS__))
 #define mmget_not_zero(...) \
@@ -164,6 +166,8 @@ static inline void *fault_memdup_user(const void __user *from, size_t size)
 				       kassign_iommu_domain_alloc(__VA_ARGS__))
 #define kassign_iommu_map(...) \
 	(FAULT("iommu_map") ? -ENOMEM : kassign_iommu_map(__VA_ARGS__))
+#define kassign_iommu_map_sg(...) \
+	(FAULT("iommu_map_sg") ? -ENOMEM : kassign_iommu_map_sg(__VA_ARGS__))
 #define iommu_group_claim_dma_owner(...) \
 	(FAULT("iommu_group_claim_dma_owner") ? -EBUSY : \
 		iommu_group_claim_dma_owner(__VA_ARGS__))

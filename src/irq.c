@@ -22,6 +22,7 @@ void kassign_irq_init(struct kassign_device *dev)
 {
 	dev->irqs.index = -1;
 	spin_lock_init(&dev->msix.lock);
+	spin_lock_init(&dev->intx.lock);
 }
 
 /**
@@ -33,7 +34,9 @@ unsigned int kassign_irq_count(struct kassign_device *dev, u32 index)
 {
 	int nr = 0;
 
-	if (index == KASSIGN_IRQ_MSI)
+	if (index == KASSIGN_IRQ_INTX)
+		nr = dev->intx.line ? 1 : 0;
+	else if (index == KASSIGN_IRQ_MSI)
 		nr = pci_msi_vec_count(dev->pdev);
 	else if (index == KASSIGN_IRQ_MSIX)
 		nr = dev->msix.nr;
@@ -42,7 +45,11 @@ unsigned int kassign_irq_count(struct kassign_device *dev, u32 index)
 
 /* ---- handlers ---- */
 
-static void signal_vector(struct kassign_vector *vec)
+/**
+ * kassign_vector_signal - deliver to the eventfd, or note that it waits for one
+ * @vec: the vector; any context
+ */
+void kassign_vector_signal(struct kassign_vector *vec)
 {
 	struct eventfd_ctx *ctx;
 
@@ -57,13 +64,31 @@ static void signal_vector(struct kassign_vector *vec)
 	rcu_read_unlock();
 }
 
+/**
+ * kassign_vector_redirect - deliver to another eventfd from now on
+ * @vec: the vector; dev->lock held
+ * @ctx: the new one, or NULL; takes over the reference
+ *
+ * No interrupt is lost. Returns the old one, not used any more.
+ */
+struct eventfd_ctx *kassign_vector_redirect(struct kassign_vector *vec,
+					    struct eventfd_ctx *ctx)
+{
+	struct eventfd_ctx *old = rcu_replace_pointer(vec->trigger, ctx, true);
+
+	if (ctx && atomic_xchg(&vec->pending, 0))
+		kassign_vector_signal(vec);
+	synchronize_rcu();
+	return old;
+}
+
 static irqreturn_t irq_hard(int irq, void *data)
 {
 	struct kassign_vector *vec = data;
 
 	if (vec->dev->irqs.injecting)
 		return IRQ_WAKE_THREAD;
-	signal_vector(vec);
+	kassign_vector_signal(vec);
 	return IRQ_HANDLED;
 }
 
@@ -97,6 +122,7 @@ static void vectors_free(struct kassign_device *dev)
 	irqs->vec = NULL;
 	irqs->nr = 0;
 	irqs->index = -1;
+	kassign_intx_sync(dev);
 }
 
 static int vector_request(struct kassign_device *dev, unsigned int i)
@@ -140,11 +166,12 @@ static int vectors_alloc(struct kassign_device *dev, u32 index, unsigned int nr)
 			return err;
 		}
 	}
+	kassign_intx_sync(dev);
 	return 0;
 }
 
 /**
- * kassign_irq_off - tear down whatever is enabled
+ * kassign_irq_off - tear down whatever of MSI and MSI-X is enabled
  * @dev: the device
  *
  * Wishes (dev->irqs.inject) stay: the module goes on following the guest.
@@ -202,7 +229,7 @@ static void swap_triggers(struct kassign_device *dev, u32 start, u32 count,
 		ctx[i] = rcu_replace_pointer(vec->trigger, ctx[i],
 					     lockdep_is_held(&dev->lock));
 		if (armed && atomic_xchg(&vec->pending, 0))
-			signal_vector(vec);
+			kassign_vector_signal(vec);
 	}
 	synchronize_rcu();
 }
@@ -220,7 +247,7 @@ static int eventfds_enable(struct kassign_device *dev, u32 index, u32 last)
 /**
  * kassign_irq_set_eventfds - deliver vectors to eventfds
  * @dev:   the device
- * @index: KASSIGN_IRQ_MSI or KASSIGN_IRQ_MSIX
+ * @index: KASSIGN_IRQ_*
  * @start: first vector
  * @count: vectors, 1 or more
  * @fds:   eventfds, -1 for none
@@ -235,6 +262,8 @@ int kassign_irq_set_eventfds(struct kassign_device *dev, u32 index, u32 start,
 
 	if (!count || start >= total || count > total - start)
 		return -EINVAL;
+	if (index == KASSIGN_IRQ_INTX)
+		return kassign_intx_set(dev, fds[0]);
 	if (irqs->inject & BIT(index) || irqs->injecting ||
 	    (irqs->index >= 0 && irqs->index != (int)index))
 		return -EBUSY;
@@ -356,7 +385,7 @@ void kassign_irq_follow(struct kassign_device *dev)
 
 int kassign_irq_inject_on(struct kassign_device *dev, u32 index)
 {
-	if (!kassign_irq_count(dev, index))
+	if (index == KASSIGN_IRQ_INTX || !kassign_irq_count(dev, index))
 		return -EINVAL;
 	if (dev->irqs.index == (int)index && !dev->irqs.injecting)
 		return -EBUSY;
@@ -367,6 +396,10 @@ int kassign_irq_inject_on(struct kassign_device *dev, u32 index)
 
 void kassign_irq_disable(struct kassign_device *dev, u32 index)
 {
+	if (index == KASSIGN_IRQ_INTX) {
+		kassign_intx_off(dev);
+		kassign_bars_update(dev);
+	}
 	dev->irqs.inject &= ~BIT(index);
 	if (dev->irqs.index == (int)index)
 		kassign_irq_off(dev);
@@ -379,6 +412,8 @@ int kassign_irq_loopback(struct kassign_device *dev, u32 index, u32 start,
 	struct kassign_irqs *irqs = &dev->irqs;
 	u32 i;
 
+	if (index == KASSIGN_IRQ_INTX)
+		return kassign_intx_loopback(dev, start, count);
 	if (irqs->index != (int)index || !count || start >= irqs->nr ||
 	    count > irqs->nr - start)
 		return -EINVAL;
@@ -386,7 +421,7 @@ int kassign_irq_loopback(struct kassign_device *dev, u32 index, u32 start,
 		if (irqs->injecting)
 			irq_wake_thread(irqs->vec[i].irq, &irqs->vec[i]);
 		else
-			signal_vector(&irqs->vec[i]);
+			kassign_vector_signal(&irqs->vec[i]);
 	}
 	return 0;
 }
@@ -395,10 +430,24 @@ void kassign_irq_totals(struct kassign_device *dev, u64 *irqs, u64 *failed)
 {
 	unsigned int i;
 
-	*irqs = dev->irqs.irqs;
+	*irqs = dev->irqs.irqs + READ_ONCE(dev->intx.vec.count);
 	*failed = dev->irqs.failed;
 	for (i = 0; i < dev->irqs.nr; i++) {
 		*irqs += READ_ONCE(dev->irqs.vec[i].count);
 		*failed += READ_ONCE(dev->irqs.vec[i].failed);
 	}
+}
+
+/**
+ * kassign_irq_enabled - which kind is in use at the moment
+ * @dev:     the device
+ * @index:   out: KASSIGN_IRQ_*, ~0 for none
+ * @vectors: out: how many
+ */
+void kassign_irq_enabled(struct kassign_device *dev, u32 *index, u32 *vectors)
+{
+	bool line = dev->irqs.index < 0 && dev->intx.irq;
+
+	*index = line ? KASSIGN_IRQ_INTX : (u32)dev->irqs.index;
+	*vectors = line ? 1 : dev->irqs.nr;
 }

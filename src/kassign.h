@@ -3,7 +3,7 @@
  * Private header of the kassign module: every object, who owns it, which lock
  * protects what. Layers only look down:
  *
- *   uapi, netlink  ->  device  ->  config, bar, irq  ->  inject, vmslot
+ *   uapi, netlink  ->  device  ->  config, bar, irq, intx  ->  inject, vmslot
  *                      guest   ->  mirror, follow, mapper, chunk  ->
  *                      domain, pin, walk  ->  kvm_view
  *
@@ -18,6 +18,7 @@
  *   dev->bar_sem        fault handler against zap
  *   kassign_lock        the lists of guests and bound devices; inside it only
  *                       what registering a notifier takes
+ *   intx->lock          the interrupt line; spins; in the handler
  *   mirror->map_lock    what is mapped; spins; the only one that the MMU notifier
  *                       takes, so nothing in it may wait, for memory either
  */
@@ -547,7 +548,7 @@ void kassign_config_set(struct kassign_config *cfg, unsigned int off,
 			unsigned int len, u32 value, u32 wr);
 int kassign_caps_init(struct kassign_device *dev);
 
-/* ---- irq.c, inject.c, msix.c ---- */
+/* ---- irq.c, intx.c, inject.c, msix.c ---- */
 
 /**
  * struct kassign_vector - one host interrupt and where it goes
@@ -596,6 +597,34 @@ struct kassign_msix {
 	unsigned long *pba;
 };
 
+/**
+ * struct kassign_intx - the interrupt line of a device
+ * @lock:	all of it but @line, @shared and @resample; in the handler
+ * @line:	Linux interrupt number, 0 if the function has no line
+ * @shared:	the function can be masked by itself (PCI 2.3)
+ * @irq:	@line while it is delivered, else 0
+ * @closed:	masked at the interrupt controller (not @shared)
+ * @masked:	by an interrupt the guest has not ended yet, or by the VMM
+ * @guest_off:	by the guest's command register
+ * @suspended:	MSI or MSI-X is enabled
+ * @vec:	where it goes
+ * @resample:	eventfd that tells the guest's end of interrupt, or NULL
+ * @wait:	in the queue of @resample
+ */
+struct kassign_intx {
+	spinlock_t lock;	/* see above */
+	int line;
+	bool shared;
+	int irq;
+	bool closed;
+	bool masked;
+	bool guest_off;
+	bool suspended;
+	struct kassign_vector vec;
+	struct eventfd_ctx *resample;
+	wait_queue_entry_t wait;
+};
+
 /* An MSI message as a guest programs it */
 struct kassign_msg {
 	u32 addr_lo;
@@ -636,7 +665,21 @@ int kassign_irq_loopback(struct kassign_device *dev, u32 index, u32 start,
 			 u32 count);
 void kassign_irq_follow(struct kassign_device *dev);
 void kassign_irq_off(struct kassign_device *dev);
+void kassign_irq_enabled(struct kassign_device *dev, u32 *index, u32 *vectors);
 void kassign_irq_totals(struct kassign_device *dev, u64 *irqs, u64 *failed);
+
+void kassign_vector_signal(struct kassign_vector *vec);
+struct eventfd_ctx *kassign_vector_redirect(struct kassign_vector *vec,
+					    struct eventfd_ctx *ctx);
+
+void kassign_intx_init(struct kassign_device *dev);
+int kassign_intx_set(struct kassign_device *dev, s32 fd);
+int kassign_intx_resample(struct kassign_device *dev, s32 fd);
+int kassign_intx_mask(struct kassign_device *dev, bool mask);
+int kassign_intx_loopback(struct kassign_device *dev, u32 start, u32 count);
+void kassign_intx_off(struct kassign_device *dev);
+void kassign_intx_sync(struct kassign_device *dev);
+bool kassign_intx_needs_traps(struct kassign_device *dev);
 
 void kassign_inject(struct kassign_vector *vec);
 int kassign_inject_prepare(struct kassign_device *dev, unsigned int nr);
@@ -719,6 +762,7 @@ struct kassign_device {
 	struct kassign_bar bar[PCI_STD_NUM_BARS];
 	struct kassign_config config;
 	struct kassign_irqs irqs;
+	struct kassign_intx intx;
 	struct kassign_msix msix;
 	u32 resets;
 	u64 trapped;

@@ -100,6 +100,9 @@ static int put_counts(struct sk_buff *skb, struct kassign_device *dev)
 	struct nlattr *attr;
 	u64 *counts;
 
+	if (!nr && dev->intx.irq)
+		return nla_put(skb, KASSIGN_A_DEV_IRQ_COUNTS, sizeof(u64),
+			       &dev->intx.vec.count);
 	if (!nr)
 		return 0;
 	attr = nla_reserve(skb, KASSIGN_A_DEV_IRQ_COUNTS, nr * sizeof(u64));
@@ -114,14 +117,16 @@ static int put_counts(struct sk_buff *skb, struct kassign_device *dev)
 /* Under dev->lock, not gone */
 static int put_assigned(struct sk_buff *skb, struct kassign_device *dev)
 {
+	u32 index, vectors;
 	u64 irqs, failed;
 
+	kassign_irq_enabled(dev, &index, &vectors);
 	kassign_irq_totals(dev, &irqs, &failed);
 	if (nla_put_u32(skb, KASSIGN_A_DEV_GUEST_ID, dev->guest->id) ||
 	    put_u64(skb, KASSIGN_A_DEV_DOMAIN, dev->guest->domain_id) ||
 	    nla_put_u32(skb, KASSIGN_A_DEV_FLAGS, kassign_device_flags(dev)) ||
-	    nla_put_u32(skb, KASSIGN_A_DEV_IRQ_INDEX, dev->irqs.index) ||
-	    nla_put_u32(skb, KASSIGN_A_DEV_IRQ_VECTORS, dev->irqs.nr) ||
+	    nla_put_u32(skb, KASSIGN_A_DEV_IRQ_INDEX, index) ||
+	    nla_put_u32(skb, KASSIGN_A_DEV_IRQ_VECTORS, vectors) ||
 	    put_u64(skb, KASSIGN_A_DEV_IRQS, irqs) ||
 	    put_u64(skb, KASSIGN_A_DEV_IRQS_FAILED, failed) ||
 	    put_counts(skb, dev) ||

@@ -138,7 +138,8 @@ static long get_info(void *obj, void *data)
 		return -EINVAL;
 	arg->api_version = KASSIGN_API_VERSION;
 	arg->features = KASSIGN_FEATURE_IRQFD | KASSIGN_FEATURE_INJECT |
-			KASSIGN_FEATURE_BAR_SLOTS;
+			KASSIGN_FEATURE_BAR_SLOTS |
+			KASSIGN_FEATURE_INTX;
 	return 0;
 }
 
@@ -285,8 +286,11 @@ static long irq_info(void *obj, void *data)
 	if (arg->index >= KASSIGN_NUM_IRQS)
 		return -EINVAL;
 	arg->count = kassign_irq_count(obj, arg->index);
-	arg->flags = arg->count ? KASSIGN_IRQ_INFO_EVENTFD |
-				  KASSIGN_IRQ_INFO_INJECT : 0;
+	arg->flags = 0;
+	if (arg->count)
+		arg->flags = KASSIGN_IRQ_INFO_EVENTFD |
+			     (arg->index == KASSIGN_IRQ_INTX ?
+			      KASSIGN_IRQ_INFO_LEVEL : KASSIGN_IRQ_INFO_INJECT);
 	return 0;
 }
 
@@ -298,7 +302,8 @@ static int prep_set_irqs(void *data)
 	struct kassign_set_irqs *arg = data;
 	void *fds;
 
-	if (arg->flags != KASSIGN_SET_IRQS_EVENTFD) {
+	if (arg->flags != KASSIGN_SET_IRQS_EVENTFD &&
+	    arg->flags != KASSIGN_SET_IRQS_RESAMPLE) {
 		arg->fds = 0;
 		return 0;
 	}
@@ -318,15 +323,31 @@ static void done_set_irqs(void *data)
 	kfree((void *)(uintptr_t)arg->fds);
 }
 
+/* What only a line has */
+static long set_line(struct kassign_device *dev,
+		     const struct kassign_set_irqs *arg)
+{
+	const s32 *fds = (const s32 *)(uintptr_t)arg->fds;
+
+	if (arg->index != KASSIGN_IRQ_INTX || arg->start || arg->count != 1)
+		return -EINVAL;
+	if (arg->flags == KASSIGN_SET_IRQS_RESAMPLE)
+		return kassign_intx_resample(dev, fds[0]);
+	return kassign_intx_mask(dev, arg->flags == KASSIGN_SET_IRQS_MASK);
+}
+
 static long set_irqs(void *obj, void *data)
 {
 	const struct kassign_set_irqs *arg = data;
 	bool whole = !arg->start && !arg->count;
 
-	if (arg->pad || (arg->index != KASSIGN_IRQ_MSI &&
-			 arg->index != KASSIGN_IRQ_MSIX))
+	if (arg->pad || arg->index >= KASSIGN_NUM_IRQS)
 		return -EINVAL;
 	switch (arg->flags) {
+	case KASSIGN_SET_IRQS_MASK:
+	case KASSIGN_SET_IRQS_UNMASK:
+	case KASSIGN_SET_IRQS_RESAMPLE:
+		return set_line(obj, arg);
 	case KASSIGN_SET_IRQS_EVENTFD:
 		return kassign_irq_set_eventfds(obj, arg->index, arg->start,
 						arg->count,
@@ -357,8 +378,7 @@ static long device_status(void *obj, void *data)
 	struct kassign_device *dev = obj;
 
 	arg->flags = kassign_device_flags(dev);
-	arg->irq_index = dev->irqs.index;
-	arg->irq_vectors = dev->irqs.nr;
+	kassign_irq_enabled(dev, &arg->irq_index, &arg->irq_vectors);
 	arg->bar_slots = kassign_bars_slots(dev);
 	arg->resets = dev->resets;
 	kassign_irq_totals(dev, &arg->irqs, &arg->irqs_failed);
@@ -380,7 +400,9 @@ static long report_faults(void *obj, void *data)
 }
 
 #define SET_IRQS_FLAGS	(KASSIGN_SET_IRQS_EVENTFD | KASSIGN_SET_IRQS_DISABLE | \
-			 KASSIGN_SET_IRQS_INJECT | KASSIGN_SET_IRQS_LOOPBACK)
+			 KASSIGN_SET_IRQS_INJECT | KASSIGN_SET_IRQS_LOOPBACK | \
+			 KASSIGN_SET_IRQS_MASK | KASSIGN_SET_IRQS_UNMASK | \
+			 KASSIGN_SET_IRQS_RESAMPLE)
 
 static const struct ioctl_op device_ops[] = {
 	{ IOCTL_OP(KASSIGN_DEVICE_GET_INFO, kassign_device_info, 0, true,

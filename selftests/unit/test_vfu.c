@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@
 
 #define MSIX_CAP 0xa0
 
-static int syncs, resets, disables, device_err;
+static int syncs, resets, disables, masks, unmasks, device_err;
+static int32_t resample;
 static uint32_t eventfds_count;
 static int32_t eventfds_first;
 static size_t access_sizes[64];
@@ -59,7 +61,24 @@ int __wrap_kassign_device_get_irq(int fd, uint32_t index,
 				  struct kassign_irq_info *info)
 {
 	(void)fd;
-	info->count = index == KASSIGN_IRQ_MSI ? 1 : index == KASSIGN_IRQ_MSIX ? 5 : 0;
+	info->count = index == KASSIGN_IRQ_MSIX ? 5 : 1;
+	return 0;
+}
+
+int __wrap_kassign_intx_mask(int fd, bool mask)
+{
+	(void)fd;
+	if (mask)
+		masks++;
+	else
+		unmasks++;
+	return 0;
+}
+
+int __wrap_kassign_intx_resample(int fd, int32_t eventfd)
+{
+	(void)fd;
+	resample = eventfd;
 	return 0;
 }
 
@@ -437,10 +456,49 @@ static void interrupts_are_disabled(void **state)
 	assert_int_equal(request(VFU_DEVICE_SET_IRQS, &irqs, sizeof(irqs)), 0);
 	answer(1, 0);
 	assert_int_equal(disables, 1);
-	irqs.index = KASSIGN_IRQ_INTX;
+	irqs.index = VFU_IRQ_ERR;
 	assert_int_equal(request(VFU_DEVICE_SET_IRQS, &irqs, sizeof(irqs)), 0);
 	answer(1, 0);
 	assert_int_equal(disables, 1);
+}
+
+static void set_line(uint32_t flags, const int *fds, int nr_fds)
+{
+	struct vfu_set_irqs irqs = {
+		.argsz = 20, .flags = flags, .index = KASSIGN_IRQ_INTX, .count = 1,
+	};
+
+	assert_int_equal(request_fds(VFU_DEVICE_SET_IRQS, 0, &irqs, sizeof(irqs),
+				     fds, nr_fds), 0);
+	answer(1, 0);
+}
+
+/* As QEMU with KVM does */
+static void the_line_is_masked_and_ended(void **state)
+{
+	struct vfu_device_info info = { .argsz = sizeof(info) };
+	int fd = eventfd(0, 0), before = open_fds();
+
+	(void)state;
+	assert_int_equal(request(VFU_DEVICE_GET_INFO, &info, sizeof(info)), 0);
+	answer(1, 0);
+	masks = 0;
+	unmasks = 0;
+	resample = 0;
+	set_line(VFU_SET_ACTION_TRIGGER | VFU_SET_DATA_EVENTFD, &fd, 1);
+	assert_int_equal(eventfds_count, 1);
+	set_line(VFU_SET_ACTION_MASK | VFU_SET_DATA_NONE, NULL, 0);
+	assert_int_equal(masks, 1);
+	assert_int_equal(unmasks, 0);
+	set_line(VFU_SET_ACTION_UNMASK | VFU_SET_DATA_EVENTFD, &fd, 1);
+	assert_true(resample > 0);
+	assert_int_equal(unmasks, 0);
+	set_line(VFU_SET_ACTION_UNMASK | VFU_SET_DATA_NONE, NULL, 0);
+	assert_int_equal(unmasks, 1);
+	set_line(VFU_SET_ACTION_UNMASK | VFU_SET_DATA_EVENTFD, NULL, 0);
+	assert_int_equal(resample, -1);
+	assert_int_equal(open_fds(), before);
+	close(fd);
 }
 
 static void bad_sizes_end_the_session(void **state)
@@ -498,6 +556,7 @@ int main(void)
 		T(posted_writes_get_no_reply),
 		T(descriptors_do_not_leak),
 		T(interrupts_are_disabled),
+		T(the_line_is_masked_and_ended),
 		T(bad_sizes_end_the_session),
 		T(random_messages_do_no_harm),
 	};

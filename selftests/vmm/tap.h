@@ -3,7 +3,6 @@
  * Tests as functions, each run in a process of its own, results as TAP.
  *
  *	TEST(name_says_the_promise) { ASSERT(1 + 1 == 2); }
- *	TAP_MAIN()
  */
 #ifndef TAP_H
 #define TAP_H

@@ -154,6 +154,8 @@ static int serve_irq_info(struct vfu_device *vdev, struct vfu_msg *msg)
 		.index = index,
 		.count = count,
 	};
+	if (index == KASSIGN_IRQ_INTX)
+		msg->irq_info.flags |= VFU_IRQ_MASKABLE | VFU_IRQ_AUTOMASKED;
 	return vfu_reply(vdev->sock, msg, sizeof(msg->irq_info));
 }
 
@@ -173,15 +175,45 @@ static int set_eventfds(struct vfu_device *vdev, struct vfu_msg *msg)
 				    arg->count, fds);
 }
 
+/* The end of an interrupt: by message, or by an eventfd from KVM */
+static int set_line(struct vfu_device *vdev, struct vfu_msg *msg)
+{
+	const struct vfu_set_irqs *arg = &msg->set_irqs;
+	bool mask = arg->flags & VFU_SET_ACTION_MASK;
+
+	if (!vdev->irq_count[KASSIGN_IRQ_INTX] || arg->count != 1)
+		return 0;
+	if (!(arg->flags & VFU_SET_DATA_EVENTFD))
+		return kassign_intx_mask(vdev->dev_fd, mask);
+	if (mask || msg->nr_fds > 1)
+		return -EINVAL;
+	return kassign_intx_resample(vdev->dev_fd,
+				     msg->nr_fds ? msg->fds[0] : -1);
+}
+
+/* Is it one that the client delivers? */
+static bool is_clients(const struct vfu_device *vdev, uint32_t index)
+{
+	switch (index) {
+	case KASSIGN_IRQ_INTX:
+		return vdev->irq_count[index];
+	case KASSIGN_IRQ_MSI:
+		return true;
+	case KASSIGN_IRQ_MSIX:
+		return !vdev->inject;
+	default:
+		return false;
+	}
+}
+
 static int set_irqs(struct vfu_device *vdev, struct vfu_msg *msg)
 {
 	const struct vfu_set_irqs *arg = &msg->set_irqs;
 
-	if (arg->index != KASSIGN_IRQ_MSI &&
-	    !(arg->index == KASSIGN_IRQ_MSIX && !vdev->inject))
+	if (!is_clients(vdev, arg->index))
 		return 0;
 	if (!(arg->flags & VFU_SET_ACTION_TRIGGER))
-		return 0;
+		return arg->index == KASSIGN_IRQ_INTX ? set_line(vdev, msg) : 0;
 	if (arg->flags & VFU_SET_DATA_EVENTFD)
 		return set_eventfds(vdev, msg);
 	if (arg->flags & VFU_SET_DATA_NONE && !arg->count)

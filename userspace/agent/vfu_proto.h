@@ -88,6 +88,8 @@ struct vfu_irq_info {
 };
 
 #define VFU_IRQ_EVENTFD		0x1
+#define VFU_IRQ_MASKABLE	0x2
+#define VFU_IRQ_AUTOMASKED	0x4
 #define VFU_IRQ_ERR		3
 
 struct vfu_set_irqs {
@@ -100,6 +102,8 @@ struct vfu_set_irqs {
 
 #define VFU_SET_DATA_NONE	0x01
 #define VFU_SET_DATA_EVENTFD	0x04
+#define VFU_SET_ACTION_MASK	0x08
+#define VFU_SET_ACTION_UNMASK	0x10
 #define VFU_SET_ACTION_TRIGGER	0x20
 
 struct vfu_region_access {

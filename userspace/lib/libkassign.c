@@ -120,6 +120,19 @@ int kassign_irq_eventfds(int dev_fd, uint32_t index, uint32_t start,
 			fds);
 }
 
+int kassign_intx_mask(int dev_fd, bool mask)
+{
+	return set_irqs(dev_fd, mask ? KASSIGN_SET_IRQS_MASK :
+				       KASSIGN_SET_IRQS_UNMASK,
+			KASSIGN_IRQ_INTX, 0, 1, NULL);
+}
+
+int kassign_intx_resample(int dev_fd, int32_t fd)
+{
+	return set_irqs(dev_fd, KASSIGN_SET_IRQS_RESAMPLE, KASSIGN_IRQ_INTX, 0,
+			1, &fd);
+}
+
 int kassign_irq_disable(int dev_fd, uint32_t index)
 {
 	return set_irqs(dev_fd, KASSIGN_SET_IRQS_DISABLE, index, 0, 0, NULL);

@@ -13,6 +13,7 @@
 #ifndef LIBKASSIGN_H
 #define LIBKASSIGN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <linux/kassign.h>
@@ -64,6 +65,10 @@ int kassign_device_get_irq(int dev_fd, uint32_t index,
 /* @fds: @count eventfds for vectors @start.., -1 for none */
 int kassign_irq_eventfds(int dev_fd, uint32_t index, uint32_t start,
 			 uint32_t count, const int32_t *fds);
+/* The line: closed, or open again since the guest is done */
+int kassign_intx_mask(int dev_fd, bool mask);
+/* @fd: eventfd that tells when the guest is done, -1 for none */
+int kassign_intx_resample(int dev_fd, int32_t fd);
 int kassign_irq_disable(int dev_fd, uint32_t index);
 int kassign_irq_inject(int dev_fd, uint32_t index);
 int kassign_irq_loopback(int dev_fd, uint32_t index, uint32_t start,

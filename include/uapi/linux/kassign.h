@@ -38,6 +38,7 @@
 #define KASSIGN_FEATURE_IRQFD		(1ULL << 0)	/* eventfd delivery */
 #define KASSIGN_FEATURE_INJECT		(1ULL << 1)	/* in-kernel delivery */
 #define KASSIGN_FEATURE_BAR_SLOTS	(1ULL << 2)	/* BARs as KVM memslots */
+#define KASSIGN_FEATURE_INTX		(1ULL << 3)	/* INTx, with RESAMPLE */
 
 /**
  * struct kassign_info - KASSIGN_GET_INFO
@@ -294,7 +295,7 @@ struct kassign_region_info {
 /**
  * struct kassign_irq_info - KASSIGN_DEVICE_GET_IRQ_INFO
  * @argsz:	in: sizeof(struct kassign_irq_info)
- * @flags:	in: 0; out: KASSIGN_IRQ_INFO_EVENTFD | KASSIGN_IRQ_INFO_INJECT if usable
+ * @flags:	in: 0; out: KASSIGN_IRQ_INFO_*, for what is usable
  * @index:	in: KASSIGN_IRQ_*
  * @count:	out: vectors, 0 if the device has none of this kind
  *
@@ -309,24 +310,27 @@ struct kassign_irq_info {
 
 #define KASSIGN_IRQ_INFO_EVENTFD		(1U << 0)
 #define KASSIGN_IRQ_INFO_INJECT		(1U << 1)
+#define KASSIGN_IRQ_INFO_LEVEL		(1U << 2)	/* masked until it is ended */
 #define KASSIGN_DEVICE_GET_IRQ_INFO	KASSIGN_IOC(34)
 
 /**
  * struct kassign_set_irqs - KASSIGN_DEVICE_SET_IRQS
  * @argsz:	in: sizeof(struct kassign_set_irqs)
  * @flags:	in: exactly one of KASSIGN_SET_IRQS_*
- * @index:	in: KASSIGN_IRQ_MSI or KASSIGN_IRQ_MSIX
+ * @index:	in: KASSIGN_IRQ_*
  * @start:	in: first vector
  * @count:	in: number of vectors
  * @pad:	in: must be 0
- * @fds:	in: with EVENTFD, user pointer to @count __s32 eventfds, -1 for none
+ * @fds:	in: with EVENTFD and RESAMPLE, user pointer to @count __s32 eventfds, -1
+ *		for none
  *
  * On: device fd.
  *
  * EVENTFD: each interrupt of vector start + i signals fds[i] (the VMM makes it
  * a KVM irqfd). The first call allocates all vectors the index has and enables
  * it on the device; later calls change single vectors. Only one of MSI and
- * MSI-X can be enabled (EBUSY).
+ * MSI-X can be enabled (EBUSY). INTX may stay set up meanwhile: it is silent as
+ * long as one of them is enabled.
  *
  * DISABLE: @start and @count 0: tear the index down, whichever way it delivers.
  *
@@ -334,11 +338,19 @@ struct kassign_irq_info {
  * enable bit, table, address, data and mask, and injects into the guest itself
  * with KVM_SIGNAL_MSI. Stays in force until DISABLE.
  *
+ * MASK, UNMASK, RESAMPLE: INTX only, @start 0 and @count 1. An interrupt of the
+ * line masks it. UNMASK opens it again; if the device still has its line up, that
+ * is the next interrupt. MASK closes it. RESAMPLE: whenever fds[0] is signalled,
+ * as by UNMASK; KVM signals a resample eventfd at the guest's end of interrupt.
+ * Without one, BARs have no memslots while INTX is in use, so that the VMM sees
+ * accesses and can take one for the end. It must be another one than EVENTFD's.
+ *
  * LOOPBACK: deliver vectors start to start + count - 1 once as if the device
  * had raised them; for tests.
  *
  * Errors: EBADF/EINVAL (not an eventfd), ENOSPC (no vectors left on the host),
- * EBUSY (the other index is enabled; EVENTFD while INJECT is in force).
+ * EBUSY (the other index is enabled; EVENTFD while INJECT is in force; the
+ * device cannot share its line with another that uses it on the host).
  */
 struct kassign_set_irqs {
 	__u32 argsz;
@@ -354,6 +366,9 @@ struct kassign_set_irqs {
 #define KASSIGN_SET_IRQS_DISABLE	(1U << 1)
 #define KASSIGN_SET_IRQS_INJECT		(1U << 2)
 #define KASSIGN_SET_IRQS_LOOPBACK	(1U << 3)
+#define KASSIGN_SET_IRQS_MASK		(1U << 4)
+#define KASSIGN_SET_IRQS_UNMASK		(1U << 5)
+#define KASSIGN_SET_IRQS_RESAMPLE	(1U << 6)
 #define KASSIGN_DEVICE_SET_IRQS		KASSIGN_IOC(35)
 
 /**
