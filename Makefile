@@ -13,6 +13,7 @@
 #   make check-cycles   N=300 times attach, traffic, detach
 #   make check-dma      DMA_ATTEMPTS=100000 out of the guest
 #   make check-stress   STRESS_SECONDS=600 of memory that changes under DMA
+#   make check-devices  every family of devices, in a running guest and back
 #   make bench-memory   mapping a guest's memory, against VFIO; MIB=1024 ROUNDS=5
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -61,7 +62,7 @@ lint:
 check-debug:
 	@selftests/check-debug
 
-check-deaths check-cycles check-dma check-stress:
+check-deaths check-cycles check-dma check-stress check-devices:
 	@selftests/check-long $(@:check-%=%)
 
 bench-memory:
@@ -74,4 +75,5 @@ clean:
 	rm -rf build
 
 .PHONY: all module module_install tools install install-tools install-dkms \
-	demo check lint check-debug check-deaths check-cycles check-dma check-stress bench-memory vhost-root clean
+	demo check lint check-debug check-deaths check-cycles check-dma check-stress \
+	check-devices bench-memory vhost-root clean

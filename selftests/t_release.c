@@ -181,6 +181,21 @@ TEST(unbind_takes_the_device_away)
 	expect_clean(pins);
 }
 
+/* It would lose the device's state, and the guest knew nothing. */
+TEST(the_host_does_not_sleep_with_a_device_assigned)
+{
+	struct rig rig;
+
+	if (access("/sys/power/pm_test", W_OK))
+		SKIP("this kernel cannot sleep, or not for a test");
+	start_busy(&rig);
+	/* Should it be possible after all, for 5 s only */
+	ASSERT_EQ(host_put("/sys/power/pm_test", "devices"), 0);
+	ASSERT_EQ(host_put("/sys/power/state", "freeze"), -EBUSY);
+	ASSERT_EQ(vmm_read(&rig.vmm, BAR0_GPA, 1), EDU_ID_VALUE);
+	rig_end(&rig);
+}
+
 TEST(a_mapped_bar_gives_sigbus_after_release)
 {
 	volatile uint32_t *bar;

@@ -233,13 +233,38 @@ static void command_written(struct kassign_device *dev, u16 old)
 		kassign_intx_sync(dev);
 }
 
-/* The guest asks for a reset through the PCIe capability. */
-static void flr_written(struct kassign_device *dev)
+/* The guest may ask for a reset in two ways. */
+static bool wants_reset(struct kassign_device *dev, u64 off, size_t len)
 {
-	unsigned int off = dev->config.exp + PCI_EXP_DEVCTL;
+	struct kassign_config *cfg = &dev->config;
+	unsigned int exp = cfg->exp + PCI_EXP_DEVCTL, af = cfg->af + PCI_AF_CTRL;
 
-	if (kassign_config_get16(dev, off) & PCI_EXP_DEVCTL_BCR_FLR)
-		kassign_device_do_reset(dev);
+	if (cfg->exp && touches(off, len, exp, 2) &&
+	    kassign_config_get16(dev, exp) & PCI_EXP_DEVCTL_BCR_FLR)
+		return true;
+	return cfg->af && touches(off, len, af, 1) &&
+	       kassign_config_get16(dev, af) & PCI_AF_CTRL_FLR;
+}
+
+/*
+ * An address without the flag asks for a dword, and gets the flag with it; one with
+ * the flag is to write, which is said to be done (PCI Local Bus 3.0, appendix I).
+ */
+static void vpd_written(struct kassign_device *dev)
+{
+	struct kassign_config *cfg = &dev->config;
+	u16 addr = kassign_config_get16(dev, cfg->vpd + PCI_VPD_ADDR);
+	__le32 data;
+
+	if (addr & PCI_VPD_ADDR_F) {
+		addr &= ~PCI_VPD_ADDR_F;
+	} else if (pci_read_vpd(dev->pdev, addr & ~3, sizeof(data), &data) ==
+		   sizeof(data)) {
+		kassign_config_set(cfg, cfg->vpd + PCI_VPD_DATA, 4,
+				   le32_to_cpu(data), 0);
+		addr |= PCI_VPD_ADDR_F;
+	}
+	kassign_config_set(cfg, cfg->vpd + PCI_VPD_ADDR, 2, addr, 0xffff);
 }
 
 static void run_hooks(struct kassign_device *dev, u64 off, size_t len,
@@ -255,8 +280,10 @@ static void run_hooks(struct kassign_device *dev, u64 off, size_t len,
 	if ((cfg->msi && touches(off, len, cfg->msi, PCI_MSI_MASK_64 + 4)) ||
 	    (cfg->msix && touches(off, len, cfg->msix + PCI_MSIX_FLAGS, 2)))
 		kassign_irq_follow(dev);
-	if (cfg->exp && touches(off, len, cfg->exp + PCI_EXP_DEVCTL, 2))
-		flr_written(dev);
+	if (cfg->vpd && touches(off, len, cfg->vpd + PCI_VPD_ADDR, 2))
+		vpd_written(dev);
+	if (wants_reset(dev, off, len))
+		kassign_device_do_reset(dev);
 }
 
 /**

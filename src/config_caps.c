@@ -60,8 +60,25 @@ static const struct cap_word msix_words[] = {
 	{ }
 };
 
+/* A reset on the guest's request: config.c. Never a transaction pending. */
+static const struct cap_word af_words[] = {
+	{ PCI_AF_CTRL, 0, 0, PCI_AF_CTRL_FLR },
+	{ }
+};
+
+/* Read through the kernel, which knows of broken ones: config.c. Never written. */
+static const struct cap_word vpd_words[] = {
+	{ PCI_VPD_ADDR, 0, 0, 0xffff },
+	{ PCI_VPD_DATA, 0, 0, 0 },
+	{ PCI_VPD_DATA + 2, 0, 0, 0 },
+	{ }
+};
+
 static const struct cap_rule cap_rules[] = {
 	{ PCI_CAP_ID_PM, PCI_PM_SIZEOF, pm_words },
+	{ PCI_CAP_ID_VPD, PCI_CAP_VPD_SIZEOF, vpd_words },
+	{ PCI_CAP_ID_VNDR, 0, NULL },	/* says its size itself; to read only */
+	{ PCI_CAP_ID_AF, PCI_CAP_AF_SIZEOF, af_words },
 	{ PCI_CAP_ID_MSI, 0, NULL },	/* size depends: msi_cap() */
 	{ PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF, msix_words },
 	{ PCI_CAP_ID_EXP, PCI_CAP_EXP_ENDPOINT_SIZEOF_V2, exp_words },
@@ -125,19 +142,44 @@ static unsigned int exp_size(struct kassign_device *dev, unsigned int pos)
 						  PCI_CAP_EXP_ENDPOINT_SIZEOF_V1;
 }
 
+static unsigned int cap_size(struct kassign_device *dev, unsigned int pos,
+			     const struct cap_rule *rule)
+{
+	unsigned int size = rule->size;
+
+	if (rule->id == PCI_CAP_ID_EXP)
+		size = exp_size(dev, pos);
+	else if (rule->id == PCI_CAP_ID_VNDR)
+		size = hw_word(dev->pdev, pos + PCI_CAP_FLAGS) & 0xff;
+	return min(size, PCI_CFG_SPACE_SIZE - pos);
+}
+
+/* For the hooks of config.c */
+static void remember_cap(struct kassign_config *cfg, u8 id, unsigned int pos)
+{
+	switch (id) {
+	case PCI_CAP_ID_EXP:
+		cfg->exp = pos;
+		break;
+	case PCI_CAP_ID_MSIX:
+		cfg->msix = pos;
+		break;
+	case PCI_CAP_ID_AF:
+		cfg->af = pos;
+		break;
+	case PCI_CAP_ID_VPD:
+		cfg->vpd = pos;
+		break;
+	}
+}
+
 static void show_cap(struct kassign_device *dev, unsigned int pos,
 		     const struct cap_rule *rule)
 {
 	struct kassign_config *cfg = &dev->config;
-	unsigned int size = rule->size;
+	unsigned int size = cap_size(dev, pos, rule);
 
-	if (rule->id == PCI_CAP_ID_EXP) {
-		size = exp_size(dev, pos);
-		cfg->exp = pos;
-	}
-	if (rule->id == PCI_CAP_ID_MSIX)
-		cfg->msix = pos;
-	size = min(size, 256 - pos);
+	remember_cap(cfg, rule->id, pos);
 	kassign_config_show(cfg, pos, size);
 	if (rule->id == PCI_CAP_ID_MSI)
 		msi_cap(dev, pos);
@@ -158,6 +200,8 @@ static void standard_caps(struct kassign_device *dev)
 	cfg->msi = 0;
 	cfg->msix = 0;
 	cfg->exp = 0;
+	cfg->af = 0;
+	cfg->vpd = 0;
 	if (!(hw_word(dev->pdev, PCI_STATUS) & PCI_STATUS_CAP_LIST))
 		return;
 	pos = hw_word(dev->pdev, PCI_CAPABILITY_LIST) & 0xfc;

@@ -600,6 +600,29 @@ static void kassign_remove(struct pci_dev *pdev)
 	kfree(bound);
 }
 
+/*
+ * A guest's device cannot be put to sleep under it. Asked before anything sleeps,
+ * so that a refusal costs nothing.
+ */
+static int kassign_pm_prepare(struct device *device)
+{
+	struct kassign_bound *bound = dev_get_drvdata(device);
+	int err = 0;
+
+	mutex_lock(&kassign_lock);
+	if (bound && bound->assigned) {
+		err = -EBUSY;
+		dev_warn(device, "assigned to guest %u: the host cannot sleep (kassign detach %s)\n",
+			 bound->assigned->guest->id, dev_name(device));
+	}
+	mutex_unlock(&kassign_lock);
+	return err;
+}
+
+static const struct dev_pm_ops kassign_pm_ops = {
+	.prepare = kassign_pm_prepare,
+};
+
 /* No table: the driver takes only what driver_override gives it. */
 static const struct pci_device_id kassign_ids[] = {
 	{ }
@@ -611,4 +634,5 @@ struct pci_driver kassign_pci_driver = {
 	.probe			= kassign_probe,
 	.remove			= kassign_remove,
 	.driver_managed_dma	= true,
+	.driver.pm		= &kassign_pm_ops,
 };

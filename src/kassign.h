@@ -520,12 +520,16 @@ u32 kassign_bars_slots(struct kassign_device *dev);
  * @msi:	offset of the MSI capability, 0 none
  * @msix:	offset of the MSI-X capability, 0 none
  * @exp:	offset of the PCIe capability, 0 none
+ * @af:		offset of the Advanced Features capability, 0 none
+ * @vpd:	offset of the Vital Product Data capability, 0 none
  */
 struct kassign_config {
 	u32 size;
 	u16 msi;
 	u16 msix;
 	u16 exp;
+	u16 af;
+	u16 vpd;
 	u8 *shadow;
 	u8 *virt;
 	u8 *wr;

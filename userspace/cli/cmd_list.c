@@ -132,7 +132,8 @@ static const char *state_name(uint32_t state)
 static const char *irq_name(uint32_t index)
 {
 	return index == KASSIGN_IRQ_MSIX ? "MSI-X" :
-	       index == KASSIGN_IRQ_MSI ? "MSI" : "none";
+	       index == KASSIGN_IRQ_MSI ? "MSI" :
+	       index == KASSIGN_IRQ_INTX ? "INTx" : "none";
 }
 
 static void put_guest(struct json_object *o, const struct kassign_guest_entry *g)
@@ -186,7 +187,9 @@ static void put_assigned(struct json_object *o, const struct kassign_device_entr
 	put_num(o, "config_accesses", d->config_accesses);
 	put_str(o, "irq_kind", irq_name(d->irq_index));
 	put_str(o, "irq_delivery",
-		d->flags & KASSIGN_STATUS_INJECT ? "inject" : "irqfd");
+
+		d->flags & KASSIGN_STATUS_INJECT &&
+		d->irq_index != KASSIGN_IRQ_INTX ? "inject" : "irqfd");
 	put_num(o, "irqs", d->irqs);
 	put_num(o, "irqs_failed", d->irqs_failed);
 	put_counts(o, d);
