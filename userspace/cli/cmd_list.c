@@ -136,6 +136,13 @@ static const char *irq_name(uint32_t index)
 	       index == KASSIGN_IRQ_INTX ? "INTx" : "none";
 }
 
+/* The line is the VMM's to deliver, even where the module injects the rest. */
+static const char *irq_delivery(const struct kassign_device_entry *d)
+{
+	return d->flags & KASSIGN_STATUS_INJECT &&
+	       d->irq_index != KASSIGN_IRQ_INTX ? "inject" : "irqfd";
+}
+
 static void put_guest(struct json_object *o, const struct kassign_guest_entry *g)
 {
 	put_num(o, "guest_pid", g->pid);
@@ -186,10 +193,7 @@ static void put_assigned(struct json_object *o, const struct kassign_device_entr
 	put_num(o, "trapped_accesses", d->trapped);
 	put_num(o, "config_accesses", d->config_accesses);
 	put_str(o, "irq_kind", irq_name(d->irq_index));
-	put_str(o, "irq_delivery",
-
-		d->flags & KASSIGN_STATUS_INJECT &&
-		d->irq_index != KASSIGN_IRQ_INTX ? "inject" : "irqfd");
+	put_str(o, "irq_delivery", irq_delivery(d));
 	put_num(o, "irqs", d->irqs);
 	put_num(o, "irqs_failed", d->irqs_failed);
 	put_counts(o, d);
