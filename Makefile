@@ -14,6 +14,8 @@
 #   make check-dma      DMA_ATTEMPTS=100000 out of the guest
 #   make check-stress   STRESS_SECONDS=600 of memory that changes under DMA
 #   make check-devices  every family of devices, in a running guest and back
+#   make check-irqs     IRQS=350000 interrupts by each of three ways
+#   make bench-irqs     COUNT=5000 interrupts, against VFIO
 #   make bench-memory   mapping a guest's memory, against VFIO; MIB=1024 ROUNDS=5
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -62,10 +64,10 @@ lint:
 check-debug:
 	@selftests/check-debug
 
-check-deaths check-cycles check-dma check-stress check-devices:
+check-deaths check-cycles check-dma check-stress check-devices check-irqs:
 	@selftests/check-long $(@:check-%=%)
 
-bench-memory:
+bench-memory bench-irqs:
 	@selftests/bench $(@:bench-%=%)
 
 vhost-root:
@@ -76,4 +78,4 @@ clean:
 
 .PHONY: all module module_install tools install install-tools install-dkms \
 	demo check lint check-debug check-deaths check-cycles check-dma check-stress \
-	check-devices bench-memory vhost-root clean
+	check-devices check-irqs bench-memory bench-irqs vhost-root clean

@@ -9,7 +9,6 @@
  * VFIO_IOMMU_MAP_DMA. unmap: the memslot is gone, against VFIO_IOMMU_UNMAP_DMA.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <linux/kvm.h>
 #include <linux/vfio.h>
@@ -19,12 +18,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host.h"
 #include "rnd.h"
+#include "stats.h"
 #include "tap.h"
+#include "vfio.h"
 
 #define GPA		(4ULL << 30)	/* where the memory is, in guest and IOVA */
 #define SLOT		20		/* its memslot */
@@ -44,14 +44,6 @@ static const struct kind kinds[] = {
 	{ "THP", 0, MADV_HUGEPAGE, 2 << 20 },
 	{ "hugetlb 2 MiB", MAP_HUGETLB, MADV_NORMAL, 2 << 20 },
 };
-
-static double now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
-}
 
 /* ---- memory ---- */
 
@@ -124,18 +116,6 @@ static void kassign_round(void *mem, size_t size, double *cost)
 	rig_end(&rig);
 }
 
-static int group_number(const char *bdf)
-{
-	char path[128], link[256];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
-	n = readlink(path, link, sizeof(link) - 1);
-	ASSERT(n > 0);
-	link[n] = '\0';
-	return atoi(strrchr(link, '/') + 1);
-}
-
 static void vfio_round(void *mem, size_t size, double *cost)
 {
 	struct vfio_iommu_type1_dma_map map = {
@@ -150,41 +130,21 @@ static void vfio_round(void *mem, size_t size, double *cost)
 		.iova = GPA,
 		.size = size,
 	};
-	int container, group;
-	char path[64];
+	struct vfio vfio;
 	double start;
 
-	host_bind_driver(EDU, "vfio-pci");
-	ASSERT_OK(container = open("/dev/vfio/vfio", O_RDWR));
-	snprintf(path, sizeof(path), "/dev/vfio/%d", group_number(EDU));
-	ASSERT_OK(group = open(path, O_RDWR));
-	ASSERT_OK(ioctl(group, VFIO_GROUP_SET_CONTAINER, &container));
-	ASSERT_OK(ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	vfio_start(&vfio, EDU);
 	start = now_ms();
-	ASSERT_OK(ioctl(container, VFIO_IOMMU_MAP_DMA, &map));
+	ASSERT_OK(ioctl(vfio.container, VFIO_IOMMU_MAP_DMA, &map));
 	cost[VFIO_MAP] = now_ms() - start;
 	start = now_ms();
-	ASSERT_OK(ioctl(container, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	ASSERT_OK(ioctl(vfio.container, VFIO_IOMMU_UNMAP_DMA, &unmap));
 	cost[VFIO_UNMAP] = now_ms() - start;
 	ASSERT_EQ(unmap.size, size);
-	close(group);
-	close(container);
+	vfio_end(&vfio);
 }
 
 /* ---- results ---- */
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *v, int n)
-{
-	qsort(v, n, sizeof(*v), compare);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
 
 static void print_row(const char *kind, const char *what, double ours,
 		      double vfio, size_t size)

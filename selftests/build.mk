@@ -13,7 +13,7 @@ GUEST_FLAGS := -std=gnu11 -O1 -Wall -Wextra $(WERROR) -ffreestanding -fno-pie \
 	-no-pie -nostdlib -static -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables
 
-vmm-src := $(wildcard $(addprefix selftests/vmm/,tap.c vmm.c host.c nic.c witness.c rnd.c mirror.c))
+vmm-src := $(wildcard $(addprefix selftests/vmm/,tap.c vmm.c host.c nic.c witness.c rnd.c mirror.c vfio.c))
 vmm-obj := $(vmm-src:%.c=$(OUT)/%.o)
 tests := $(patsubst selftests/%.c,%,$(wildcard selftests/t_*.c))
 benches := $(patsubst selftests/%.c,%,$(wildcard selftests/bench_*.c))

@@ -39,7 +39,7 @@ selected() {
 # Settings that the programs inside read
 passed_on() {
 	local name
-	for name in N SEED KIND ONLY SHORT REPEAT WARM DMA_ATTEMPTS STRESS_SECONDS TEST_TIME_LIMIT; do
+	for name in N SEED KIND ONLY SHORT REPEAT WARM DMA_ATTEMPTS IRQS STRESS_SECONDS TEST_TIME_LIMIT; do
 		[ -z "${!name:-}" ] || echo "$name=${!name}"
 	done
 }

@@ -559,7 +559,8 @@ TEST(following_the_memory)
 	/* The periodic check must not do it in our place: it sleeps 40 ms. */
 	for (nr = 1; fired; nr++) {
 		rig.vmm.nr_slots = 1;
-		vmm_add_slot(&rig.vmm, SLOT_GPA, 4 << 20, 0, VMM_ANON);
+		/* The last page is a chunk of one piece, whatever pages there are. */
+		vmm_add_slot(&rig.vmm, SLOT_GPA, (4 << 20) + 4096, 0, VMM_ANON);
 		put_number(NTH, nr);
 		err = kassign_guest_sync(rig.guest, 0, NULL);
 		vmm_del_slot(&rig.vmm, SLOT_GPA);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "rnd.h"
 #include "tap.h"
 
 #define VECTOR 0x41
@@ -82,6 +83,61 @@ TEST(msi_by_injection_reaches_the_guest)
 	start_inject(&rig);
 	count_irqs(&rig, 200);
 	ASSERT(status(&rig).flags & KASSIGN_STATUS_INJECT);
+	rig_end(&rig);
+}
+
+/*
+ * The guest itself raises them, without a trap, and acknowledges each: as many as it
+ * raised arrive, in the guest and in the counters. IRQS=N of each kind.
+ */
+static void count_many(struct rig *rig)
+{
+	uint64_t n = env("IRQS", 3000), batch = 500, done;
+
+	ASSERT_EQ(status(rig).bar_slots, 1);
+	rig->vmm.mbox->ack = BAR0_GPA + EDU_IRQ_ACK;
+	for (done = 0; done < n; done += batch) {
+		ASSERT_EQ(vmm_raise(&rig->vmm, BAR0_GPA + EDU_IRQ_RAISE, VECTOR,
+				    batch), batch);
+		ASSERT_EQ(rig->vmm.mbox->irqs[VECTOR], done + batch);
+	}
+	usleep(10000);
+	ASSERT_EQ(rig->vmm.mbox->irqs[VECTOR], done);
+	ASSERT_EQ(status(rig).irqs, done);
+	ASSERT_EQ(status(rig).irqs_failed, 0);
+	printf("# %llu interrupts\n", (unsigned long long)done);
+}
+
+TEST(many_by_irqfd)
+{
+	struct rig rig;
+
+	start_irqfd(&rig);
+	count_many(&rig);
+	rig_end(&rig);
+}
+
+TEST(many_by_injection)
+{
+	struct rig rig;
+
+	start_inject(&rig);
+	count_many(&rig);
+	rig_end(&rig);
+}
+
+/* Through KVM's own IOAPIC, which tells the guest's end of interrupt */
+TEST(many_by_the_line)
+{
+	int32_t fd = eventfd(0, EFD_NONBLOCK), resample = eventfd(0, EFD_NONBLOCK);
+	struct rig rig;
+
+	rig_start(&rig, EDU, VMM_ANON);
+	edu_enable(&rig, BAR0_GPA);
+	vmm_line(&rig.vmm, fd, resample, 10, VECTOR);
+	ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_INTX, 0, 1, &fd), 0);
+	ASSERT_EQ(kassign_intx_resample(rig.dev, resample), 0);
+	count_many(&rig);
 	rig_end(&rig);
 }
 

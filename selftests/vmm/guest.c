@@ -48,7 +48,39 @@ asm(".globl stubs\n"
 __attribute__((used)) static void take(uint64_t vector)
 {
 	mbox->irqs[vector & 255]++;
+	if (mbox->ack)
+		*(volatile uint32_t *)mbox->ack = 1;
 	LAPIC_EOI = 0;
+}
+
+static uint64_t tsc(void)
+{
+	uint32_t low, high;
+
+	asm volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+/* False if it does not come. */
+static int raise_one(volatile uint32_t *at, volatile uint64_t *irqs)
+{
+	uint64_t before = *irqs, start = tsc(), spins;
+
+	*at = 1;
+	for (spins = 0; *irqs == before && spins < 100000000; spins++)
+		asm volatile("pause");
+	mbox->cycles += tsc() - start;
+	return *irqs != before;
+}
+
+static uint64_t raise_all(volatile uint32_t *at, uint8_t vector, uint64_t n)
+{
+	uint64_t i;
+
+	mbox->cycles = 0;
+	for (i = 0; i < n && raise_one(at, &mbox->irqs[vector]); i++)
+		;
+	return i;
 }
 
 static void set_idt(void)
@@ -84,6 +116,9 @@ static void obey(void)
 	case MBOX_WRITE:
 		for (i = 0; i < n; i++)
 			*at = mbox->value;
+		break;
+	case MBOX_RAISE:
+		mbox->value = raise_all(at, mbox->value, n);
 		break;
 	}
 	mbox->command = MBOX_NONE;

@@ -16,6 +16,10 @@ enum mbox_command {
 	MBOX_NONE,
 	MBOX_READ,		/* value = the 32 bits at addr, count times */
 	MBOX_WRITE,		/* the 32 bits at addr = value, count times */
+	MBOX_RAISE,		/* 1 to addr, count times, each after the interrupt of the
+				 * one before (its vector: value) has come; value = how
+				 * many came, within a second or so each
+				 */
 	MBOX_READY,		/* does nothing: the guest is alive */
 };
 
@@ -26,6 +30,8 @@ enum mbox_command {
  * @value:	in or out
  * @count:	repetitions
  * @irqs:	interrupts taken, per vector
+ * @ack:	where to write 1 to in each interrupt, 0 for nowhere
+ * @cycles:	of the TSC, from writing to the interrupt, sum of a MBOX_RAISE
  */
 struct mbox {
 	volatile uint64_t command;
@@ -33,6 +39,8 @@ struct mbox {
 	volatile uint64_t value;
 	volatile uint64_t count;
 	volatile uint64_t irqs[256];
+	volatile uint64_t ack;
+	volatile uint64_t cycles;
 };
 
 #endif /* MBOX_H */

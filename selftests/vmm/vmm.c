@@ -302,6 +302,12 @@ void vmm_write(struct vmm *vmm, uint64_t gpa, uint32_t value, uint64_t count)
 	command(vmm, MBOX_WRITE, gpa, value, count);
 }
 
+uint64_t vmm_raise(struct vmm *vmm, uint64_t gpa, uint8_t vector, uint64_t count)
+{
+	command(vmm, MBOX_RAISE, gpa, vector, count);
+	return vmm->mbox->value;
+}
+
 /* ---- devices ---- */
 
 void vmm_add_mmio(struct vmm *vmm, uint64_t gpa, uint64_t size, int dev_fd,
@@ -331,6 +337,39 @@ void vmm_irqfd(struct vmm *vmm, int eventfd, uint32_t gsi, uint64_t addr,
 
 	ASSERT_OK(ioctl(vmm->vm_fd, KVM_SET_GSI_ROUTING, &routing));
 	ASSERT_OK(ioctl(vmm->vm_fd, KVM_IRQFD, &irqfd));
+}
+
+#define IOAPIC		0xfec00000ULL	/* index; data at 0x10 */
+#define IOAPIC_REDIR	0x10		/* entry of pin 0, two registers each */
+#define IOAPIC_LEVEL	(1U << 15)
+
+void vmm_line(struct vmm *vmm, int eventfd, int resample, uint32_t pin,
+	      uint8_t vector)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry;
+	} routing = {
+		.head.nr = 1,
+		.entry = {
+			.gsi = pin,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = pin },
+		},
+	};
+	struct kvm_irqfd irqfd = {
+		.fd = eventfd,
+		.gsi = pin,
+		.flags = KVM_IRQFD_FLAG_RESAMPLE,
+		.resamplefd = resample,
+	};
+
+	ASSERT_OK(ioctl(vmm->vm_fd, KVM_SET_GSI_ROUTING, &routing));
+	ASSERT_OK(ioctl(vmm->vm_fd, KVM_IRQFD, &irqfd));
+	vmm_write(vmm, IOAPIC, IOAPIC_REDIR + 2 * pin + 1, 1);
+	vmm_write(vmm, IOAPIC + 0x10, 0, 1);
+	vmm_write(vmm, IOAPIC, IOAPIC_REDIR + 2 * pin, 1);
+	vmm_write(vmm, IOAPIC + 0x10, IOAPIC_LEVEL | vector, 1);
 }
 
 bool vmm_wait_irqs(struct vmm *vmm, uint8_t vector, uint64_t count)

@@ -75,6 +75,14 @@ void vmm_write(struct vmm *vmm, uint64_t gpa, uint32_t value, uint64_t count);
 /* Routes MSI @addr/@data as GSI @gsi and makes @eventfd its irqfd. */
 void vmm_irqfd(struct vmm *vmm, int eventfd, uint32_t gsi, uint64_t addr,
 	       uint32_t data);
+/* An interrupt line: level triggered, ended through @resample, in the guest @vector */
+void vmm_line(struct vmm *vmm, int eventfd, int resample, uint32_t pin,
+	      uint8_t vector);
+/*
+ * The guest writes 1 to @gpa, waits for an interrupt, and so on, @count times; how many
+ * came. What it does in each of them: mbox->ack.
+ */
+uint64_t vmm_raise(struct vmm *vmm, uint64_t gpa, uint8_t vector, uint64_t count);
 /* Waits until the guest has taken @count of @vector, at most 5 s. */
 bool vmm_wait_irqs(struct vmm *vmm, uint8_t vector, uint64_t count);
 
