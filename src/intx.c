@@ -47,7 +47,9 @@ static void close_line(struct kassign_device *dev)
 	struct kassign_intx *intx = &dev->intx;
 
 	if (intx->shared) {
-		pci_intx(dev->pdev, 0);
+		/* With MSI on it is silent, and on some its bit turns MSI off. */
+		if (!intx->suspended)
+			pci_intx(dev->pdev, 0);
 	} else if (intx->irq && !intx->closed) {
 		disable_irq_nosync(intx->irq);
 		intx->closed = true;
