@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <glob.h>
 #include <limits.h>
 #include <pci/pci.h>
 #include <stdlib.h>
@@ -44,21 +45,24 @@ static unsigned int hex_attr(const struct pci_dev_info *dev, const char *attr)
 	return read_text(path, text, sizeof(text)) ? 0 : strtoul(text, NULL, 16);
 }
 
+/* A virtio NIC's interface belongs to a device of its own behind the function. */
 static void first_iface(struct pci_dev_info *dev)
 {
+	static const char * const places[] = { "net/*", "virtio*/net/*" };
 	char path[PATH_MAX];
-	struct dirent *e;
-	DIR *dir;
+	size_t i;
 
 	dev->iface[0] = '\0';
-	attr_path(dev, "net", path, sizeof(path));
-	dir = opendir(path);
-	if (!dir)
-		return;
-	while ((e = readdir(dir)))
-		if (e->d_name[0] != '.')
-			copy_str(dev->iface, sizeof(dev->iface), e->d_name);
-	closedir(dir);
+	for (i = 0; i < 2 && !dev->iface[0]; i++) {
+		glob_t found;
+
+		attr_path(dev, places[i], path, sizeof(path));
+		if (glob(path, 0, NULL, &found))
+			continue;
+		copy_str(dev->iface, sizeof(dev->iface),
+			 strrchr(found.gl_pathv[0], '/') + 1);
+		globfree(&found);
+	}
 }
 
 static void lookup_title(struct pci_dev_info *dev)
@@ -95,17 +99,19 @@ int pci_refresh(struct pci_dev_info *dev)
 
 static int bdf_of_iface(const char *iface, struct kassign_bdf *bdf)
 {
-	char path[PATH_MAX], target[PATH_MAX];
-	ssize_t n;
+	char path[PATH_MAX], target[PATH_MAX], *name;
 
 	if (strchr(iface, '/'))
 		return -EINVAL;
 	snprintf(path, sizeof(path), "/sys/class/net/%s/device", iface);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
+	if (!realpath(path, target))
 		return -ENOENT;
-	target[n] = '\0';
-	return kassign_bdf_parse(strrchr(target, '/') + 1, bdf);
+	name = strrchr(target, '/');
+	if (!strncmp(name, "/virtio", 7)) {
+		*name = '\0';
+		name = strrchr(target, '/');
+	}
+	return kassign_bdf_parse(name + 1, bdf);
 }
 
 int pci_find(const char *text, struct pci_dev_info *dev, struct problem *p)
