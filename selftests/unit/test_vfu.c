@@ -473,6 +473,26 @@ static void set_line(uint32_t flags, const int *fds, int nr_fds)
 	answer(1, 0);
 }
 
+static uint8_t pin(void)
+{
+	unsigned char *data = BODY + sizeof(struct vfu_region_access);
+
+	assert_int_equal(read_config(0x3c, 4), 0);
+	answer(1, 0);
+	assert_int_equal(data[0], 0x40 + KASSIGN_REGION_CONFIG);
+	return data[1];
+}
+
+/* The device of these tests has MSI-X. */
+static void a_line_is_shown_only_without_msi(void **state)
+{
+	(void)state;
+	assert_true(vdev.no_line);
+	assert_int_equal(pin(), 0);
+	vdev.no_line = false;
+	assert_int_equal(pin(), 0x40 + KASSIGN_REGION_CONFIG);
+}
+
 /* As QEMU with KVM does */
 static void the_line_is_masked_and_ended(void **state)
 {
@@ -480,6 +500,7 @@ static void the_line_is_masked_and_ended(void **state)
 	int fd = eventfd(0, 0), before = open_fds();
 
 	(void)state;
+	vdev.no_line = false;
 	assert_int_equal(request(VFU_DEVICE_GET_INFO, &info, sizeof(info)), 0);
 	answer(1, 0);
 	masks = 0;
@@ -556,6 +577,7 @@ int main(void)
 		T(posted_writes_get_no_reply),
 		T(descriptors_do_not_leak),
 		T(interrupts_are_disabled),
+		T(a_line_is_shown_only_without_msi),
 		T(the_line_is_masked_and_ended),
 		T(bad_sizes_end_the_session),
 		T(random_messages_do_no_harm),

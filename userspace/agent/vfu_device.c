@@ -92,6 +92,8 @@ static int take_copy(struct vfu_device *vdev)
 		err = kassign_device_get_irq(vdev->dev_fd, i, &info);
 		vdev->irq_count[i] = info.count;
 	}
+	if (vdev->no_line)
+		vdev->irq_count[KASSIGN_IRQ_INTX] = 0;
 	return err;
 }
 
@@ -292,6 +294,18 @@ static void hide_msix(struct vfu_device *vdev, struct vfu_region_access *arg)
 	arg->data[pos + 2] = PCI_CAP_MSIX_SIZEOF;
 }
 
+/*
+ * Its users have MSI; and QEMU sets up, at each plug and unplug, every line that it sees.
+ * Nothing of a line they do not need reaches KVM then.
+ */
+static void hide_line(struct vfu_device *vdev, struct vfu_region_access *arg)
+{
+	if (vdev->no_line && arg->region == KASSIGN_REGION_CONFIG &&
+	    arg->offset <= PCI_INTERRUPT_PIN &&
+	    PCI_INTERRUPT_PIN - arg->offset < arg->count)
+		arg->data[PCI_INTERRUPT_PIN - arg->offset] = 0;
+}
+
 /* The device did not. */
 static void answer_for(struct vfu_device *vdev, struct vfu_region_access *arg)
 {
@@ -315,6 +329,7 @@ static int serve_read(struct vfu_device *vdev, struct vfu_msg *msg)
 		answer_for(vdev, arg);
 	}
 	hide_msix(vdev, arg);
+	hide_line(vdev, arg);
 	return vfu_reply(vdev->sock, msg, sizeof(*arg) + arg->count);
 }
 
@@ -387,6 +402,7 @@ int vfu_device_init(struct vfu_device *vdev)
 	for (i = 0; i < KASSIGN_NUM_REGIONS && !err; i++)
 		err = kassign_device_get_region(vdev->dev_fd, i,
 						&vdev->region[i]);
+	vdev->no_line = vdev->info.msi_cap || vdev->info.msix_cap;
 	if (!err && vdev->inject && vdev->info.msix_cap)
 		err = kassign_irq_inject(vdev->dev_fd, KASSIGN_IRQ_MSIX);
 	return err;

@@ -13,6 +13,7 @@
  * @dev_fd:	kassign device fd
  * @guest_fd:	kassign guest fd
  * @inject:	MSI-X is delivered by the module and hidden from the client
+ * @no_line:	the device has MSI or MSI-X: its interrupt line is not shown
  * @hide_msix:	the next whole read of config space hides the capability
  * @negotiated:	VERSION has been exchanged
  * @gone:	the device was taken away
@@ -29,6 +30,7 @@ struct vfu_device {
 	int dev_fd;
 	int guest_fd;
 	bool inject;
+	bool no_line;
 	bool hide_msix;
 	bool negotiated;
 	bool gone;
