@@ -249,22 +249,33 @@ TEST(a_fork_of_the_vmm_holds_nothing)
 TEST(a_vmm_that_execs)
 {
 	long pins = host_pins();
+	int status, attached[2], seen[2];
 	struct rig rig;
-	int status;
-	pid_t pid = fork();
+	char byte = 0;
+	pid_t pid;
 
+	ASSERT_OK(pipe(attached));
+	ASSERT_OK(pipe(seen));
+	pid = fork();
 	if (pid == 0) {
 		start_busy(&rig);
-		execl("/bin/sleep", "sleep", "30", NULL);
+		if (write(attached[1], &byte, 1) == 1 && read(seen[0], &byte, 1) == 1)
+			execl("/bin/sleep", "sleep", "30", NULL);
 		_exit(1);
 	}
-	/* Attached, then free again, while it sleeps */
+	ASSERT_EQ(read(attached[0], &byte, 1), 1);
 	host_expect_state(EDU, KASSIGN_DEV_ASSIGNED);
+	ASSERT_EQ(write(seen[1], &byte, 1), 1);
+	/* Free again while it sleeps */
 	host_expect_state(EDU, KASSIGN_DEV_FREE);
 	host_expect_pins(pins);
 	ASSERT_EQ(waitpid(pid, &status, WNOHANG), 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	close(attached[0]);
+	close(attached[1]);
+	close(seen[0]);
+	close(seen[1]);
 	expect_clean(pins);
 }
 
