@@ -64,6 +64,19 @@ void kassign_vector_signal(struct kassign_vector *vec)
 	rcu_read_unlock();
 }
 
+/* No interrupt is lost. The old one may be in use until synchronize_rcu(). */
+static struct eventfd_ctx *swap_trigger(struct kassign_vector *vec,
+					struct eventfd_ctx *ctx)
+{
+	struct eventfd_ctx *old;
+
+	old = rcu_replace_pointer(vec->trigger, ctx,
+				  lockdep_is_held(&vec->dev->lock));
+	if (ctx && atomic_xchg(&vec->pending, 0))
+		kassign_vector_signal(vec);
+	return old;
+}
+
 /**
  * kassign_vector_redirect - deliver to another eventfd from now on
  * @vec: the vector; dev->lock held
@@ -74,10 +87,8 @@ void kassign_vector_signal(struct kassign_vector *vec)
 struct eventfd_ctx *kassign_vector_redirect(struct kassign_vector *vec,
 					    struct eventfd_ctx *ctx)
 {
-	struct eventfd_ctx *old = rcu_replace_pointer(vec->trigger, ctx, true);
+	struct eventfd_ctx *old = swap_trigger(vec, ctx);
 
-	if (ctx && atomic_xchg(&vec->pending, 0))
-		kassign_vector_signal(vec);
 	synchronize_rcu();
 	return old;
 }
@@ -222,15 +233,8 @@ static void swap_triggers(struct kassign_device *dev, u32 start, u32 count,
 {
 	u32 i;
 
-	for (i = 0; i < count; i++) {
-		struct kassign_vector *vec = &dev->irqs.vec[start + i];
-		bool armed = ctx[i];
-
-		ctx[i] = rcu_replace_pointer(vec->trigger, ctx[i],
-					     lockdep_is_held(&dev->lock));
-		if (armed && atomic_xchg(&vec->pending, 0))
-			kassign_vector_signal(vec);
-	}
+	for (i = 0; i < count; i++)
+		ctx[i] = swap_trigger(&dev->irqs.vec[start + i], ctx[i]);
 	synchronize_rcu();
 }
 

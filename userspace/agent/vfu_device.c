@@ -183,7 +183,7 @@ static int set_line(struct vfu_device *vdev, struct vfu_msg *msg)
 	const struct vfu_set_irqs *arg = &msg->set_irqs;
 	bool mask = arg->flags & VFU_SET_ACTION_MASK;
 
-	if (!vdev->irq_count[KASSIGN_IRQ_INTX] || arg->count != 1)
+	if (arg->count != 1)
 		return 0;
 	if (!(arg->flags & VFU_SET_DATA_EVENTFD))
 		return kassign_intx_mask(vdev->dev_fd, mask);
