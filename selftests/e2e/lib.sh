@@ -99,6 +99,26 @@ revive() {	# GUEST
 	guest start "$@"
 }
 
+# Reboots a guest that was started with --reboot; up to SECONDS until it is up again.
+reboot_guest() {	# GUEST SECONDS
+	local i log=/run/guest/$1/console.log
+	: >"$log"
+	timeout 3 guest exec "$1" 'reboot -f' >/dev/null 2>&1 || :
+	for ((i = 0; i < $2 * 10; i++)); do
+		grep -qs 'GUEST READY' "$log" && return
+		sleep 0.1
+	done
+	return 1
+}
+
+# Address of the first device with an id ("vendor:device")
+by_id() { lspci -Dn -d "$1" | head -n 1 | cut -d' ' -f1; }
+
+# What a driver in the guest makes appears a little later.
+guest_has() {	# GUEST PATH
+	guest exec "$1" "for i in \$(seq 100); do [ -e $2 ] && exit 0; usleep 100000; done; ls ${2%/*}; exit 1"
+}
+
 # The device is the host's, with its link and address, and works.
 back_on_host() {	# BDF DRIVER PEER
 	eventually has_driver "$1" "$2" || return

@@ -318,25 +318,31 @@ void vmm_add_mmio(struct vmm *vmm, uint64_t gpa, uint64_t size, int dev_fd,
 		(struct vmm_mmio) { gpa, size, dev_fd, region };
 }
 
-void vmm_irqfd(struct vmm *vmm, int eventfd, uint32_t gsi, uint64_t addr,
-	       uint32_t data)
+/* The one route there is, and what raises it */
+static void set_route(struct vmm *vmm, const struct kvm_irq_routing_entry *entry,
+		      const struct kvm_irqfd *irqfd)
 {
 	struct {
 		struct kvm_irq_routing head;
 		struct kvm_irq_routing_entry entry;
-	} routing = {
-		.head.nr = 1,
-		.entry = {
-			.gsi = gsi,
-			.type = KVM_IRQ_ROUTING_MSI,
-			.u.msi = { .address_lo = addr, .address_hi = addr >> 32,
-				   .data = data },
-		},
+	} routing = { .head.nr = 1, .entry = *entry };
+
+	ASSERT_OK(ioctl(vmm->vm_fd, KVM_SET_GSI_ROUTING, &routing));
+	ASSERT_OK(ioctl(vmm->vm_fd, KVM_IRQFD, irqfd));
+}
+
+void vmm_irqfd(struct vmm *vmm, int eventfd, uint32_t gsi, uint64_t addr,
+	       uint32_t data)
+{
+	struct kvm_irq_routing_entry entry = {
+		.gsi = gsi,
+		.type = KVM_IRQ_ROUTING_MSI,
+		.u.msi = { .address_lo = addr, .address_hi = addr >> 32,
+			   .data = data },
 	};
 	struct kvm_irqfd irqfd = { .fd = eventfd, .gsi = gsi };
 
-	ASSERT_OK(ioctl(vmm->vm_fd, KVM_SET_GSI_ROUTING, &routing));
-	ASSERT_OK(ioctl(vmm->vm_fd, KVM_IRQFD, &irqfd));
+	set_route(vmm, &entry, &irqfd);
 }
 
 #define IOAPIC		0xfec00000ULL	/* index; data at 0x10 */
@@ -346,16 +352,10 @@ void vmm_irqfd(struct vmm *vmm, int eventfd, uint32_t gsi, uint64_t addr,
 void vmm_line(struct vmm *vmm, int eventfd, int resample, uint32_t pin,
 	      uint8_t vector)
 {
-	struct {
-		struct kvm_irq_routing head;
-		struct kvm_irq_routing_entry entry;
-	} routing = {
-		.head.nr = 1,
-		.entry = {
-			.gsi = pin,
-			.type = KVM_IRQ_ROUTING_IRQCHIP,
-			.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = pin },
-		},
+	struct kvm_irq_routing_entry entry = {
+		.gsi = pin,
+		.type = KVM_IRQ_ROUTING_IRQCHIP,
+		.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = pin },
 	};
 	struct kvm_irqfd irqfd = {
 		.fd = eventfd,
@@ -364,8 +364,7 @@ void vmm_line(struct vmm *vmm, int eventfd, int resample, uint32_t pin,
 		.resamplefd = resample,
 	};
 
-	ASSERT_OK(ioctl(vmm->vm_fd, KVM_SET_GSI_ROUTING, &routing));
-	ASSERT_OK(ioctl(vmm->vm_fd, KVM_IRQFD, &irqfd));
+	set_route(vmm, &entry, &irqfd);
 	vmm_write(vmm, IOAPIC, IOAPIC_REDIR + 2 * pin + 1, 1);
 	vmm_write(vmm, IOAPIC + 0x10, 0, 1);
 	vmm_write(vmm, IOAPIC, IOAPIC_REDIR + 2 * pin, 1);
