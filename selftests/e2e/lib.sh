@@ -23,6 +23,15 @@ t() {
 	failed=$((failed + 1))
 	echo "not ok $nr - $program: $text ($took ms)"
 	printf '%s\n' "exit code $code" "$out" | sed 's/^/# /'
+	[ -z "${vital:-}" ] || answers "$vital" || give_up
+}
+
+# The guest that all is about (vital=NAME) is lost: nothing more can be learned.
+give_up() {
+	echo "# $program: GUEST $vital DOES NOT ANSWER, the rest is not run"
+	guest inspect "$vital" 2>&1 | sed 's/^/# /'
+	echo "1..$nr"
+	exit 1
 }
 
 done_testing() {
@@ -71,10 +80,10 @@ guest_ping() {	# GUEST PEER [COUNT]
 # Value of one status field
 status() { kassign status "$1" --json | jq -r ".[0].$2"; }
 
-# Waits up to 10 s for a command to succeed.
+# Waits up to 15 s for a command to succeed.
 eventually() {
-	local i
-	for ((i = 0; i < 100; i++)); do
+	local end=$((SECONDS + 15))
+	while [ $SECONDS -lt $end ]; do
 		"$@" >/dev/null 2>&1 && return
 		sleep 0.1
 	done
