@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "nic.h"
 #include "rnd.h"
 #include "tap.h"
 
@@ -100,6 +101,75 @@ TEST(known_capabilities_are_shown_others_hidden)
 	ASSERT_EQ(pos, 0);
 	rig_end(&rig);
 	host_rebind(IGB);
+}
+
+static unsigned char rom_there[1 << 20], rom_here[1 << 20];
+
+/* What the host reads of it, in sysfs; bytes */
+static size_t host_rom(const char *bdf, unsigned char *buf, size_t size)
+{
+	char path[128];
+	size_t done = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/rom", bdf);
+	fd = open(path, O_RDWR);
+	ASSERT_OK(fd);
+	ASSERT_EQ(write(fd, "1", 1), 1);
+	lseek(fd, 0, SEEK_SET);
+	while ((n = read(fd, buf + done, size - done)) > 0)
+		done += n;
+	lseek(fd, 0, SEEK_SET);
+	ASSERT_EQ(write(fd, "0", 1), 1);
+	close(fd);
+	return done;
+}
+
+TEST(the_option_rom_can_be_read)
+{
+	struct kassign_region_info info;
+	size_t size, at;
+	struct rig rig;
+
+	size = host_rom(NIC, rom_there, sizeof(rom_there));
+	ASSERT(size > 1024);
+	ASSERT_EQ(rom_there[0] | rom_there[1] << 8, 0xaa55);
+	rig_start(&rig, NIC, VMM_ANON);
+	ASSERT_EQ(kassign_device_get_region(rig.dev, KASSIGN_REGION_ROM, &info), 0);
+	ASSERT_EQ(info.flags, KASSIGN_REGION_INFO_READ);
+	ASSERT(info.size >= size && info.size <= sizeof(rom_here));
+	for (at = 0; at < info.size; at += 2048)
+		ASSERT_EQ(kassign_region_read(rig.dev, KASSIGN_REGION_ROM, at,
+					      rom_here + at, 2048), 0);
+	ASSERT(!memcmp(rom_here, rom_there, size));
+	ASSERT_EQ(kassign_region_read(rig.dev, KASSIGN_REGION_ROM, 3, rom_there, 5), 0);
+	ASSERT(!memcmp(rom_here + 3, rom_there, 5));
+	ASSERT(kassign_region_read(rig.dev, KASSIGN_REGION_ROM, info.size - 1,
+				   rom_there, 2) < 0);
+	ASSERT(kassign_region_write(rig.dev, KASSIGN_REGION_ROM, 0, rom_there, 4) < 0);
+	config_write(rig.dev, PCI_ROM_ADDRESS, 4, ~0);
+	ASSERT_EQ(config_read(rig.dev, PCI_ROM_ADDRESS, 4),
+		  (uint32_t)-info.size | PCI_ROM_ADDRESS_ENABLE);
+	config_write(rig.dev, PCI_ROM_ADDRESS, 4, 0xe0000000);
+	ASSERT_EQ(config_read(rig.dev, PCI_ROM_ADDRESS, 4), 0xe0000000);
+	rig_end(&rig);
+	host_rebind(NIC);
+}
+
+TEST(without_an_option_rom_there_is_no_bar_for_it)
+{
+	struct kassign_region_info info;
+	struct rig rig;
+	char c;
+
+	rig_start(&rig, EDU, VMM_ANON);
+	ASSERT_EQ(kassign_device_get_region(rig.dev, KASSIGN_REGION_ROM, &info), 0);
+	ASSERT_EQ(info.size, 0);
+	config_write(rig.dev, PCI_ROM_ADDRESS, 4, ~0);
+	ASSERT_EQ(config_read(rig.dev, PCI_ROM_ADDRESS, 4), 0);
+	ASSERT(kassign_region_read(rig.dev, KASSIGN_REGION_ROM, 0, &c, 1) < 0);
+	rig_end(&rig);
 }
 
 TEST(msix_table_is_virtual)

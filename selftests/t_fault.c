@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "nic.h"
 #include "tap.h"
 
 #define NTH	"/sys/module/kassign/parameters/fault_nth"
@@ -618,6 +619,51 @@ TEST(long_accesses)
 	}
 	report("accesses", nr - 1);
 	end(&rig);
+}
+
+TEST(events)
+{
+	int32_t fd = eventfd(0, EFD_NONBLOCK);
+	bool fired = true;
+	struct rig rig;
+	int nr, err;
+
+	start_attached(&rig);
+	for (nr = 1; fired; nr++) {
+		put_number(NTH, nr);
+		err = kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_ERR, 0, 1, &fd);
+		fired = disarm();
+		ASSERT(fired || !err);
+		ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_ERR, 0, 1, &fd), 0);
+		ASSERT_EQ(kassign_irq_loopback(rig.dev, KASSIGN_IRQ_ERR, 0, 1), 0);
+		ASSERT(has_come(fd));
+		ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_ERR), 0);
+	}
+	report("events", nr - 1);
+	end(&rig);
+}
+
+/* It is read from the device at the first access only. */
+TEST(the_option_rom)
+{
+	unsigned char buf[2] = { 0 };
+	bool fired = true;
+	struct rig rig;
+	int nr, err;
+
+	need_faults();
+	for (nr = 1; fired; nr++) {
+		rig_start(&rig, NIC, VMM_ANON);
+		put_number(NTH, nr);
+		err = kassign_region_read(rig.dev, KASSIGN_REGION_ROM, 0, buf, 2);
+		fired = disarm();
+		ASSERT(fired || !err);
+		ASSERT_EQ(kassign_region_read(rig.dev, KASSIGN_REGION_ROM, 0, buf, 2), 0);
+		ASSERT_EQ(buf[0] | buf[1] << 8, 0xaa55);
+		end(&rig);
+	}
+	report("option ROM", nr - 1);
+	host_rebind(NIC);
 }
 
 /* The VMM is killed; nobody is left to be told. */

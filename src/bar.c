@@ -20,24 +20,50 @@
 
 /* ---- mappings ---- */
 
-static vm_fault_t bar_fault(struct vm_fault *vmf)
+static unsigned long fault_pfn(const struct vm_fault *vmf)
 {
 	struct kassign_device *dev = vmf->vma->vm_private_data;
 	unsigned int index = vmf->pgoff >> BAR_PGOFF_SHIFT;
-	unsigned long page = vmf->pgoff & ((1UL << BAR_PGOFF_SHIFT) - 1);
+
+	return PHYS_PFN(pci_resource_start(dev->pdev, index)) +
+	       (vmf->pgoff & ((1UL << BAR_PGOFF_SHIFT) - 1));
+}
+
+static vm_fault_t bar_fault(struct vm_fault *vmf)
+{
+	struct kassign_device *dev = vmf->vma->vm_private_data;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
 	down_read(&dev->bar_sem);
 	if (dev->bars_live)
-		ret = vmf_insert_pfn(vmf->vma, vmf->address,
-				     PHYS_PFN(pci_resource_start(dev->pdev, index)) +
-				     page);
+		ret = vmf_insert_pfn(vmf->vma, vmf->address, fault_pfn(vmf));
+	up_read(&dev->bar_sem);
+	return ret;
+}
+
+/* One entry for 2 MiB or 1 GiB, if all of it lies in the mapping */
+static vm_fault_t __maybe_unused bar_huge_fault(struct vm_fault *vmf,
+						unsigned int order)
+{
+	struct kassign_device *dev = vmf->vma->vm_private_data;
+	unsigned long size = PAGE_SIZE << order;
+	unsigned long addr = ALIGN_DOWN(vmf->address, size);
+	unsigned long pfn = fault_pfn(vmf) - PHYS_PFN(vmf->address - addr);
+	vm_fault_t ret = VM_FAULT_FALLBACK;
+
+	if (addr < vmf->vma->vm_start || size > vmf->vma->vm_end - addr ||
+	    !IS_ALIGNED(pfn, 1UL << order))
+		return ret;
+	down_read(&dev->bar_sem);
+	if (dev->bars_live)
+		ret = kassign_insert_huge(vmf, pfn, order);
 	up_read(&dev->bar_sem);
 	return ret;
 }
 
 static const struct vm_operations_struct bar_vm_ops = {
 	.fault = bar_fault,
+	KASSIGN_HUGE_FAULT(bar_huge_fault)
 };
 
 static bool in_area(const struct kassign_bar *bar, u64 off, u64 size)
@@ -202,27 +228,33 @@ static void bar_unslot(struct kassign_device *dev, struct kassign_bar *bar,
 {
 	unsigned int i;
 
-	for (i = 0; i < bar->nr_areas; i++)
-		if (!keep || bar->slots[i].gpa != gpa + bar->areas[i].offset)
-			kassign_vmslot_del(dev->guest, &bar->slots[i]);
+	for (i = 0; i < bar->nr_areas; i++) {
+		if (keep && bar->slots[i].gpa == gpa + bar->areas[i].offset)
+			continue;
+		kassign_peer_unmap(dev->guest, &bar->slots[i]);
+		kassign_vmslot_del(dev->guest, &bar->slots[i]);
+	}
 }
 
 static void bar_slot(struct kassign_device *dev, unsigned int index, u64 gpa)
 {
 	struct kassign_bar *bar = &dev->bar[index];
 	unsigned int i;
-	u64 pgoff;
+	u64 pgoff, phys;
 	int err;
 
 	for (i = 0; i < bar->nr_areas; i++) {
 		if (bar->slots[i].id >= 0)
 			continue;
+		phys = pci_resource_start(dev->pdev, index) + bar->areas[i].offset;
 		pgoff = ((u64)index << BAR_PGOFF_SHIFT) +
 			(bar->areas[i].offset >> PAGE_SHIFT);
 		err = kassign_vmslot_add(dev->guest, &bar->slots[i],
 					 dev->bar_file, pgoff,
 					 gpa + bar->areas[i].offset,
-					 bar->areas[i].size);
+					 bar->areas[i].size, phys);
+		if (!err)
+			kassign_peer_map(dev->guest, &bar->slots[i], phys);
 		/* Over RAM, or a sizing value: accesses trap, as on hardware. */
 		if (err && err != -EEXIST && err != -EINVAL && err != -ESRCH)
 			dev_warn_ratelimited(&dev->pdev->dev,

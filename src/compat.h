@@ -11,6 +11,7 @@
 #include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/iommu.h>
+#include <linux/irqbypass.h>
 #include <linux/mm.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
@@ -22,6 +23,9 @@
 
 #ifdef HAVE_SOFTLEAF
 #include <linux/leafops.h>
+#endif
+#ifdef HAVE_INSERT_PFN_PMD_T
+#include <linux/pfn_t.h>
 #endif
 
 /* KVM_MEM_GUEST_MEMFD, which 6.1 does not know and never sets */
@@ -120,6 +124,69 @@ static inline void kassign_eventfd_signal(struct eventfd_ctx *ctx)
 	eventfd_signal(ctx, 1);
 #endif
 }
+
+/* Hardware may pass an interrupt by the host; KVM is found by the eventfd. */
+static inline int kassign_bypass_register(struct irq_bypass_producer *producer,
+					  struct eventfd_ctx *ctx, int irq)
+{
+#ifdef HAVE_BYPASS_EVENTFD
+	return irq_bypass_register_producer(producer, ctx, irq);
+#else
+	int err;
+
+	producer->token = ctx;
+	producer->irq = irq;
+	err = irq_bypass_register_producer(producer);
+	if (err)
+		producer->token = NULL;	/* else unregister takes another's */
+	return err;
+#endif
+}
+
+static inline void kassign_bypass_unregister(struct irq_bypass_producer *producer)
+{
+	irq_bypass_unregister_producer(producer);
+#ifndef HAVE_BYPASS_EVENTFD
+	producer->token = NULL;
+#endif
+}
+
+/*
+ * Device memory in page table entries of any order, where the kernel has them.
+ * As a member of vm_operations_struct: KASSIGN_HUGE_FAULT(handler)
+ */
+#if defined(HAVE_INSERT_PFN_PMD) || defined(HAVE_INSERT_PFN_PMD_T)
+#define KASSIGN_HUGE_FAULT(_handler)	.huge_fault = (_handler),
+#ifdef HAVE_INSERT_PFN_PMD_T
+#define KASSIGN_PFN(_pfn)	__pfn_to_pfn_t(_pfn, PFN_DEV)
+#else
+#define KASSIGN_PFN(_pfn)	(_pfn)
+#endif
+
+static inline vm_fault_t kassign_insert_huge(struct vm_fault *vmf,
+					     unsigned long pfn,
+					     unsigned int order)
+{
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+
+	if (order == PMD_ORDER)
+		return vmf_insert_pfn_pmd(vmf, KASSIGN_PFN(pfn), write);
+#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
+	if (order == PUD_ORDER)
+		return vmf_insert_pfn_pud(vmf, KASSIGN_PFN(pfn), write);
+#endif
+	return VM_FAULT_FALLBACK;
+}
+#else
+#define KASSIGN_HUGE_FAULT(_handler)
+
+static inline vm_fault_t kassign_insert_huge(struct vm_fault *vmf,
+					     unsigned long pfn,
+					     unsigned int order)
+{
+	return VM_FAULT_FALLBACK;
+}
+#endif
 
 #ifndef HAVE_VM_FLAGS_SET
 static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)

@@ -128,6 +128,9 @@ static void header_init(struct kassign_device *dev)
 	kassign_config_set(cfg, PCI_HEADER_TYPE, 1, PCI_HEADER_TYPE_NORMAL, 0);
 	for (i = 0; i < PCI_STD_NUM_BARS; i++)
 		bar_header(dev, i);
+	if (dev->rom.size)
+		kassign_config_set(cfg, PCI_ROM_ADDRESS, 4, 0,
+				   -(u32)dev->rom.size | PCI_ROM_ADDRESS_ENABLE);
 	kassign_config_show(cfg, PCI_SUBSYSTEM_VENDOR_ID, 4);
 	kassign_config_set(cfg, PCI_INTERRUPT_LINE, 1, 0, 0xff);
 	/* As a function of its own it has the first pin, if any. */

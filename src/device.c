@@ -114,6 +114,7 @@ static void hw_disable(struct kassign_device *dev)
 	if (dev->saved) {
 		pci_load_and_free_saved_state(pdev, &dev->saved);
 		pci_restore_state(pdev);
+		pci_save_state(pdev);	/* for kassign_error_handlers */
 	}
 	pci_clear_master(pdev);
 	pci_disable_device(pdev);
@@ -204,6 +205,7 @@ static void teardown_device(struct kassign_device *dev)
 	kassign_irq_off(dev);
 	kassign_intx_off(dev);
 	dev->irqs.inject = 0;
+	kassign_events_end(dev);
 	kassign_bars_unslot(dev);
 	mutex_unlock(&dev->lock);
 
@@ -214,6 +216,7 @@ static void teardown_device(struct kassign_device *dev)
 
 	mutex_lock(&dev->lock);
 	kassign_bars_exit(dev);
+	kassign_rom_exit(dev);
 	kassign_msix_exit(dev);
 	kassign_config_exit(dev);
 	mutex_unlock(&dev->lock);
@@ -269,6 +272,7 @@ static int setup_device(struct kassign_device *dev, struct kassign_reason *reaso
 		goto err_unlink;
 	first_reset(dev);
 	kassign_intx_init(dev);
+	kassign_rom_init(dev);
 	err = kassign_msix_init(dev);
 	if (!err)
 		err = kassign_bars_init(dev, reason);
@@ -302,7 +306,13 @@ static void forget_assignment(struct kassign_device *dev)
 	kassign_device_put(dev);
 }
 
-static void release_locked(struct kassign_device *dev)
+/**
+ * kassign_device_release_locked - take a device away from its guest
+ * @dev: reference and device lock held by the caller, dev->lock not
+ *
+ * Idempotent. When it returns, the device is quiet and the host's.
+ */
+void kassign_device_release_locked(struct kassign_device *dev)
 {
 	if (dev->gone)
 		return;
@@ -311,17 +321,15 @@ static void release_locked(struct kassign_device *dev)
 }
 
 /**
- * kassign_device_release - take a device away from its guest
- * @dev: reference held by the caller; neither device lock nor dev->lock held
- *
- * Idempotent. When it returns, the device is quiet and the host's.
+ * kassign_device_release - the same, without the device lock held
+ * @dev: reference held by the caller
  */
 void kassign_device_release(struct kassign_device *dev)
 {
 	struct pci_dev *pdev = dev->pdev;
 
 	device_lock(&pdev->dev);
-	release_locked(dev);
+	kassign_device_release_locked(dev);
 	device_unlock(&pdev->dev);
 }
 
@@ -464,6 +472,8 @@ static int region_access(struct kassign_device *dev, u64 pos, void *buf,
 		return kassign_config_read(dev, off, buf, len);
 	if (index <= KASSIGN_REGION_BAR5)
 		return kassign_bar_access(dev, index, off, buf, len, write);
+	if (index == KASSIGN_REGION_ROM && !write)
+		return kassign_rom_read(dev, off, buf, len);
 	return -EINVAL;
 }
 
@@ -571,14 +581,20 @@ static int kassign_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return -ENOMEM;
 	bound->pdev = pdev;
 	pci_set_drvdata(pdev, bound);
+	pci_save_state(pdev);		/* for kassign_error_handlers */
 	mutex_lock(&kassign_lock);
 	list_add_tail(&bound->node, &kassign_bounds);
 	mutex_unlock(&kassign_lock);
 	return 0;
 }
 
-/* Device lock held by the core. */
-static void kassign_remove(struct pci_dev *pdev)
+/**
+ * kassign_device_assigned - the assignment of a function, NULL if it has none
+ * @pdev: bound to us, its device lock held
+ *
+ * With a reference for the caller.
+ */
+struct kassign_device *kassign_device_assigned(struct pci_dev *pdev)
 {
 	struct kassign_bound *bound = pci_get_drvdata(pdev);
 	struct kassign_device *dev;
@@ -588,9 +604,18 @@ static void kassign_remove(struct pci_dev *pdev)
 	if (dev)
 		kassign_device_get(dev);
 	mutex_unlock(&kassign_lock);
+	return dev;
+}
+
+/* Device lock held by the core. */
+static void kassign_remove(struct pci_dev *pdev)
+{
+	struct kassign_bound *bound = pci_get_drvdata(pdev);
+	struct kassign_device *dev = kassign_device_assigned(pdev);
+
 	if (dev) {
 		pci_info(pdev, "taken from its guest\n");
-		release_locked(dev);
+		kassign_device_release_locked(dev);
 		kassign_device_put(dev);
 	}
 	mutex_lock(&kassign_lock);
@@ -634,5 +659,6 @@ struct pci_driver kassign_pci_driver = {
 	.probe			= kassign_probe,
 	.remove			= kassign_remove,
 	.driver_managed_dma	= true,
+	.err_handler		= &kassign_error_handlers,
 	.driver.pm		= &kassign_pm_ops,
 };

@@ -194,6 +194,9 @@ static inline void *fault_memdup_user(const void __user *from, size_t size)
 #define pci_alloc_irq_vectors(...) \
 	(FAULT("pci_alloc_irq_vectors") ? -ENOSPC : \
 					  pci_alloc_irq_vectors(__VA_ARGS__))
+#define kassign_bypass_register(...) \
+	(FAULT("bypass_register") ? -ENOMEM : \
+				    kassign_bypass_register(__VA_ARGS__))
 #define request_threaded_irq(...) \
 	(FAULT("request_threaded_irq") ? -ENOMEM : \
 					 request_threaded_irq(__VA_ARGS__))

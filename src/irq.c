@@ -18,8 +18,14 @@
 
 #include "kassign.h"
 
+static bool is_event(u32 index)
+{
+	return index == KASSIGN_IRQ_ERR || index == KASSIGN_IRQ_REQ;
+}
+
 void kassign_irq_init(struct kassign_device *dev)
 {
+	kassign_events_init(dev);
 	dev->irqs.index = -1;
 	spin_lock_init(&dev->msix.lock);
 	spin_lock_init(&dev->intx.lock);
@@ -40,6 +46,8 @@ unsigned int kassign_irq_count(struct kassign_device *dev, u32 index)
 		nr = pci_msi_vec_count(dev->pdev);
 	else if (index == KASSIGN_IRQ_MSIX)
 		nr = dev->msix.nr;
+	else if (is_event(index))
+		nr = 1;
 	return max(nr, 0);
 }
 
@@ -120,6 +128,7 @@ static void vectors_free(struct kassign_device *dev)
 		struct kassign_vector *vec = &irqs->vec[i];
 		struct eventfd_ctx *ctx;
 
+		kassign_bypass_unregister(&vec->producer);
 		if (vec->irq)
 			free_irq(vec->irq, vec);
 		ctx = rcu_replace_pointer(vec->trigger, NULL, true);
@@ -227,14 +236,31 @@ static void put_triggers(struct eventfd_ctx **ctx, u32 count)
 			eventfd_ctx_put(ctx[i]);
 }
 
+/*
+ * If KVM knows the eventfd, now or later, and the hardware can post interrupts, they
+ * come without us. That it cannot be offered (two vectors with one eventfd) is no error.
+ */
+static void offer_bypass(struct kassign_vector *vec, struct eventfd_ctx *ctx)
+{
+	if (ctx && kassign_bypass_register(&vec->producer, ctx, vec->irq))
+		pci_dbg(vec->dev->pdev, "vector %u is not offered for posting\n",
+			vec->index);
+}
+
 /* Swaps the new ones in; @ctx then holds the old ones. No interrupt is lost. */
 static void swap_triggers(struct kassign_device *dev, u32 start, u32 count,
 			  struct eventfd_ctx **ctx)
 {
 	u32 i;
 
-	for (i = 0; i < count; i++)
-		ctx[i] = swap_trigger(&dev->irqs.vec[start + i], ctx[i]);
+	for (i = 0; i < count; i++) {
+		struct kassign_vector *vec = &dev->irqs.vec[start + i];
+		struct eventfd_ctx *new = ctx[i];
+
+		kassign_bypass_unregister(&vec->producer);
+		ctx[i] = swap_trigger(vec, new);
+		offer_bypass(vec, new);
+	}
 	synchronize_rcu();
 }
 
@@ -268,6 +294,8 @@ int kassign_irq_set_eventfds(struct kassign_device *dev, u32 index, u32 start,
 		return -EINVAL;
 	if (index == KASSIGN_IRQ_INTX)
 		return kassign_intx_set(dev, fds[0]);
+	if (is_event(index))
+		return kassign_event_set(dev, index, fds[0]);
 	if (irqs->inject & BIT(index) || irqs->injecting ||
 	    (irqs->index >= 0 && irqs->index != (int)index))
 		return -EBUSY;
@@ -389,7 +417,8 @@ void kassign_irq_follow(struct kassign_device *dev)
 
 int kassign_irq_inject_on(struct kassign_device *dev, u32 index)
 {
-	if (index == KASSIGN_IRQ_INTX || !kassign_irq_count(dev, index))
+	if (index == KASSIGN_IRQ_INTX || is_event(index) ||
+	    !kassign_irq_count(dev, index))
 		return -EINVAL;
 	if (dev->irqs.index == (int)index && !dev->irqs.injecting)
 		return -EBUSY;
@@ -404,6 +433,8 @@ void kassign_irq_disable(struct kassign_device *dev, u32 index)
 		kassign_intx_off(dev);
 		kassign_bars_update(dev);
 	}
+	if (is_event(index))
+		kassign_event_off(dev, index);
 	dev->irqs.inject &= ~BIT(index);
 	if (dev->irqs.index == (int)index)
 		kassign_irq_off(dev);
@@ -418,6 +449,8 @@ int kassign_irq_loopback(struct kassign_device *dev, u32 index, u32 start,
 
 	if (index == KASSIGN_IRQ_INTX)
 		return kassign_intx_loopback(dev, start, count);
+	if (is_event(index))
+		return kassign_event_loopback(dev, index, start, count);
 	if (irqs->index != (int)index || !count || start >= irqs->nr ||
 	    count > irqs->nr - start)
 		return -EINVAL;

@@ -3,7 +3,7 @@
  * Private header of the kassign module: every object, who owns it, which lock
  * protects what. Layers only look down:
  *
- *   uapi, netlink  ->  device  ->  config, bar, irq, intx  ->  inject, vmslot
+ *   uapi, netlink  ->  device  ->  config, bar, rom, irq, intx  ->  inject, vmslot, peer
  *                      guest   ->  mirror, follow, mapper, chunk  ->
  *                      domain, pin, walk  ->  kvm_view
  *
@@ -28,6 +28,7 @@
 #include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/iommu.h>
+#include <linux/irqbypass.h>
 #include <linux/kref.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
@@ -222,8 +223,8 @@ struct kassign_span {
 /**
  * struct kassign_mirror - what of the guest's memory the domain translates
  *
- * Invariants: the domain translates nothing but pages of @cur, each to the page
- * pinned for it, which is the one that the VMM has there (else the MMU notifier
+ * Invariants: the domain translates nothing but pages of @cur (and BARs of the guest's
+ * devices, peer.c), each to the page pinned for it, which is the one that the VMM has there (else the MMU notifier
  * unmaps it before it returns); what of @cur is not mapped lies in @holes; no
  * page of @cur lies in @resv. IOMMU pages never cross a 2 MiB boundary of the
  * gpa, so whole 2 MiB chunks of a region can be unmapped exactly on every kernel
@@ -455,18 +456,27 @@ void kassign_scratch_unmap(struct kassign_guest *guest,
  * @gpa:	where the guest sees it
  * @hva:	where the VMM's address space has it
  * @size:	bytes
+ * @peers:	the guest's devices see it there as well
  */
 struct kassign_vmslot {
 	int id;
 	u64 gpa;
 	unsigned long hva;
 	u64 size;
+	bool peers;
 };
 
 int kassign_vmslot_add(struct kassign_guest *guest, struct kassign_vmslot *slot,
-		       struct file *file, u64 pgoff, u64 gpa, u64 size);
+		       struct file *file, u64 pgoff, u64 gpa, u64 size,
+		       u64 phys);
 void kassign_vmslot_del(struct kassign_guest *guest,
 			struct kassign_vmslot *slot);
+
+/* ---- peer.c ---- */
+
+void kassign_peer_map(struct kassign_guest *guest, struct kassign_vmslot *slot,
+		      u64 phys);
+void kassign_peer_unmap(struct kassign_guest *guest, struct kassign_vmslot *slot);
 
 /* ---- file.c: files of our own pseudo file system ---- */
 
@@ -552,7 +562,7 @@ void kassign_config_set(struct kassign_config *cfg, unsigned int off,
 			unsigned int len, u32 value, u32 wr);
 int kassign_caps_init(struct kassign_device *dev);
 
-/* ---- irq.c, intx.c, inject.c, msix.c ---- */
+/* ---- irq.c, intx.c, inject.c, msix.c, events.c ---- */
 
 /**
  * struct kassign_vector - one host interrupt and where it goes
@@ -560,8 +570,9 @@ int kassign_caps_init(struct kassign_device *dev);
  * @index:	number within the interrupt kind
  * @irq:	Linux interrupt number
  * @trigger:	eventfd to signal; RCU, NULL for none
+ * @producer:	offers KVM to let hardware deliver, past us; not for a line
  * @pending:	arrived while there was nowhere to deliver it
- * @count:	delivered
+ * @count:	delivered; not what hardware delivers by itself
  * @failed:	could not be delivered
  * @name:	in /proc/interrupts
  */
@@ -570,6 +581,7 @@ struct kassign_vector {
 	unsigned int index;
 	int irq;
 	struct eventfd_ctx __rcu *trigger;
+	struct irq_bypass_producer producer;
 	atomic_t pending;
 	u64 count;
 	u64 failed;
@@ -685,6 +697,14 @@ void kassign_intx_off(struct kassign_device *dev);
 void kassign_intx_sync(struct kassign_device *dev);
 bool kassign_intx_needs_traps(struct kassign_device *dev);
 
+void kassign_events_init(struct kassign_device *dev);
+int kassign_event_set(struct kassign_device *dev, u32 index, s32 fd);
+void kassign_event_off(struct kassign_device *dev, u32 index);
+int kassign_event_loopback(struct kassign_device *dev, u32 index, u32 start,
+			   u32 count);
+void kassign_events_end(struct kassign_device *dev);
+extern const struct pci_error_handlers kassign_error_handlers;
+
 void kassign_inject(struct kassign_vector *vec);
 int kassign_inject_prepare(struct kassign_device *dev, unsigned int nr);
 void kassign_inject_kick(struct kassign_device *dev, unsigned int entry);
@@ -700,6 +720,22 @@ bool kassign_msix_get(struct kassign_device *dev, unsigned int entry,
 		      struct kassign_msg *msg);
 bool kassign_msix_pending(struct kassign_device *dev, unsigned int entry);
 void kassign_msix_set_mask_all(struct kassign_device *dev, bool mask);
+
+/* ---- rom.c ---- */
+
+/**
+ * struct kassign_rom - the option ROM
+ * @size:	bytes, a power of 2; 0 for none
+ * @image:	what is in it, NULL until somebody has asked
+ */
+struct kassign_rom {
+	u64 size;
+	void *image;
+};
+
+void kassign_rom_init(struct kassign_device *dev);
+void kassign_rom_exit(struct kassign_device *dev);
+int kassign_rom_read(struct kassign_device *dev, u64 off, void *buf, size_t len);
 
 /* ---- device.c ---- */
 
@@ -742,6 +778,8 @@ struct kassign_bound {
  * @bars_live:	faults may map BAR pages
  * @bars_requested: mask of BARs reserved on the host
  * @bar_file:	what is mapped into the VMM for BAR memslots
+ * @events:	ERR and REQ
+ * @errors:	that the hardware reported
  * @faults:	DMA the IOMMU refused
  * @fault_addr:	address of the last one
  */
@@ -764,8 +802,10 @@ struct kassign_device {
 	unsigned int bars_requested;
 	struct file *bar_file;
 	struct kassign_bar bar[PCI_STD_NUM_BARS];
+	struct kassign_rom rom;
 	struct kassign_config config;
 	struct kassign_irqs irqs;
+	struct kassign_vector events[2];
 	struct kassign_intx intx;
 	struct kassign_msix msix;
 	u32 resets;
@@ -773,6 +813,7 @@ struct kassign_device {
 	u64 config_accesses;
 	atomic64_t faults;
 	u64 fault_addr;
+	atomic64_t errors;
 };
 
 extern struct list_head kassign_bounds;
@@ -783,6 +824,8 @@ int kassign_device_attach_fd(struct kassign_guest *guest,
 			     const struct kassign_add_device *arg,
 			     struct kassign_reason *reason);
 void kassign_device_release(struct kassign_device *dev);
+void kassign_device_release_locked(struct kassign_device *dev);
+struct kassign_device *kassign_device_assigned(struct pci_dev *pdev);
 void kassign_device_get(struct kassign_device *dev);
 void kassign_device_put(struct kassign_device *dev);
 int kassign_device_do_reset(struct kassign_device *dev);

@@ -135,6 +135,7 @@ static int put_assigned(struct sk_buff *skb, struct kassign_device *dev)
 	    put_u64(skb, KASSIGN_A_DEV_TRAPPED, dev->trapped) ||
 	    put_u64(skb, KASSIGN_A_DEV_CONFIG, dev->config_accesses) ||
 	    put_u64(skb, KASSIGN_A_DEV_FAULTS, atomic64_read(&dev->faults)) ||
+	    put_u64(skb, KASSIGN_A_DEV_ERRORS, atomic64_read(&dev->errors)) ||
 	    put_u64(skb, KASSIGN_A_DEV_FAULT_ADDR, dev->fault_addr))
 		return -EMSGSIZE;
 	return 0;

@@ -272,11 +272,27 @@ static long region_info(void *obj, void *data)
 	};
 	if (index <= KASSIGN_REGION_BAR5) {
 		bar_info(&dev->bar[index], arg);
+	} else if (index == KASSIGN_REGION_ROM && dev->rom.size) {
+		arg->size = dev->rom.size;
+		arg->flags = KASSIGN_REGION_INFO_READ;
 	} else if (index == KASSIGN_REGION_CONFIG) {
 		arg->size = dev->config.size;
 		arg->flags = KASSIGN_REGION_INFO_READ | KASSIGN_REGION_INFO_WRITE;
 	}
 	return 0;
+}
+
+static u32 irq_flags(u32 index)
+{
+	switch (index) {
+	case KASSIGN_IRQ_INTX:
+		return KASSIGN_IRQ_INFO_LEVEL;
+	case KASSIGN_IRQ_MSI:
+	case KASSIGN_IRQ_MSIX:
+		return KASSIGN_IRQ_INFO_INJECT;
+	default:
+		return 0;
+	}
 }
 
 static long irq_info(void *obj, void *data)
@@ -289,8 +305,7 @@ static long irq_info(void *obj, void *data)
 	arg->flags = 0;
 	if (arg->count)
 		arg->flags = KASSIGN_IRQ_INFO_EVENTFD |
-			     (arg->index == KASSIGN_IRQ_INTX ?
-			      KASSIGN_IRQ_INFO_LEVEL : KASSIGN_IRQ_INFO_INJECT);
+			     irq_flags(arg->index);
 	return 0;
 }
 
@@ -386,6 +401,7 @@ static long device_status(void *obj, void *data)
 	arg->config_accesses = dev->config_accesses;
 	arg->faults = atomic64_read(&dev->faults);
 	arg->fault_addr = READ_ONCE(dev->fault_addr);
+	arg->errors = atomic64_read(&dev->errors);
 	return 0;
 }
 

@@ -201,6 +201,7 @@ struct slot_call {
 	struct kassign_vmslot *slot;
 	struct file *file;
 	u64 pgoff;
+	u64 phys;
 };
 
 /* In the VMM's address space, under slot_lock. */
@@ -219,6 +220,53 @@ static int set_memslot(struct kassign_guest *guest, int id, u64 gpa,
 				guest->scratch.uaddr);
 }
 
+static unsigned long slot_map(const struct slot_call *call, unsigned long addr,
+			      unsigned long flags)
+{
+	return vm_mmap(call->file, addr, call->slot->size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | flags, call->pgoff << PAGE_SHIFT);
+}
+
+/*
+ * The largest page size there is in it decides where the mapping may start: KVM
+ * uses large pages only where address and physical address allow them.
+ */
+static unsigned long slot_alignment(const struct slot_call *call)
+{
+	u64 size = call->slot->size;
+	u64 first = call->phys, end = call->phys + size;
+
+	if (ALIGN(first, PUD_SIZE) + PUD_SIZE <= end)
+		return PUD_SIZE;
+	if (ALIGN(first, PMD_SIZE) + PMD_SIZE <= end)
+		return PMD_SIZE;
+	return PAGE_SIZE;
+}
+
+/* Finds room with some to spare, maps in the right place of it, gives the rest back. */
+static unsigned long slot_map_aligned(const struct slot_call *call)
+{
+	unsigned long align = slot_alignment(call), size = call->slot->size;
+	unsigned long room, addr, at;
+
+	if (align == PAGE_SIZE)
+		return slot_map(call, 0, 0);
+	room = vm_mmap(NULL, 0, size + align, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 0);
+	if (IS_ERR_VALUE(room))
+		return slot_map(call, 0, 0);
+	addr = room + ((call->phys - room) & (align - 1));
+	at = slot_map(call, addr, MAP_FIXED);
+	if (IS_ERR_VALUE(at)) {
+		vm_munmap(room, size + align);
+		return at;
+	}
+	if (addr > room)
+		vm_munmap(room, addr - room);
+	vm_munmap(addr + size, room + align - addr);
+	return at;
+}
+
 static int slot_do_add(struct kassign_guest *guest, void *arg)
 {
 	struct slot_call *call = arg;
@@ -226,8 +274,7 @@ static int slot_do_add(struct kassign_guest *guest, void *arg)
 	unsigned long addr;
 	int err;
 
-	addr = vm_mmap(call->file, 0, slot->size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED, call->pgoff << PAGE_SHIFT);
+	addr = slot_map_aligned(call);
 	if (IS_ERR_VALUE(addr))
 		return addr;
 	err = set_memslot(guest, slot->id, slot->gpa, addr, slot->size);
@@ -306,13 +353,20 @@ static int slot_add_locked(struct kassign_guest *guest, struct slot_call *call)
  * @pgoff: first page in it
  * @gpa:   where the guest is to see it, page aligned
  * @size:  bytes, page aligned
+ * @phys:  physical address behind it, for its alignment
  *
  * Errors: EEXIST when the guest has something else there.
  */
 int kassign_vmslot_add(struct kassign_guest *guest, struct kassign_vmslot *slot,
-		       struct file *file, u64 pgoff, u64 gpa, u64 size)
+		       struct file *file, u64 pgoff, u64 gpa, u64 size,
+		       u64 phys)
 {
-	struct slot_call call = { .slot = slot, .file = file, .pgoff = pgoff };
+	struct slot_call call = {
+		.slot = slot,
+		.file = file,
+		.pgoff = pgoff,
+		.phys = phys,
+	};
 	int err;
 
 	slot->gpa = gpa;

@@ -209,11 +209,18 @@ struct kassign_guest_status {
 #define KASSIGN_REGION_SHIFT		40
 #define KASSIGN_REGION_OFFSET(index)	((__u64)(index) << KASSIGN_REGION_SHIFT)
 
-/* Interrupt indexes, numbered as VFIO users know them. */
+/*
+ * Interrupt indexes, numbered as VFIO users know them. The last two are no interrupts
+ * but events, told in the same way: ERR, the hardware reported an error that the
+ * device may survive; REQ, the device is the guest's no more (unbound, pulled out,
+ * broken, its guest gone): its fd says ENODEV by then, and poll() on it POLLHUP.
+ */
 #define KASSIGN_IRQ_INTX		0
 #define KASSIGN_IRQ_MSI			1
 #define KASSIGN_IRQ_MSIX		2
-#define KASSIGN_NUM_IRQS		3
+#define KASSIGN_IRQ_ERR			3
+#define KASSIGN_IRQ_REQ			4
+#define KASSIGN_NUM_IRQS		5
 
 /**
  * struct kassign_device_info - KASSIGN_DEVICE_GET_INFO
@@ -273,7 +280,8 @@ struct kassign_area {
  *		MSI-X table or PBA
  *
  * On: device fd. Accesses by pread/pwrite are 1, 2, 4 or 8 bytes, naturally
- * aligned, for BARs; any size and alignment for config space. Reads and writes
+ * aligned, for BARs; any size (up to 4096) and alignment for config space and the
+ * option ROM, which can only be read. Reads and writes
  * of the MSI-X table and PBA reach virtual ones kept by the module.
  */
 struct kassign_region_info {
@@ -345,6 +353,8 @@ struct kassign_irq_info {
  * Without one, BARs have no memslots while INTX is in use, so that the VMM sees
  * accesses and can take one for the end. It must be another one than EVENTFD's.
  *
+ * ERR and REQ have one vector, and of these EVENTFD, DISABLE and LOOPBACK only.
+ *
  * LOOPBACK: deliver vectors start to start + count - 1 once as if the device
  * had raised them; for tests.
  *
@@ -403,6 +413,7 @@ struct kassign_device_reset {
  * @faults:	out: DMA the IOMMU refused; a lower bound, for hardware and kernel
  *		log only some of a burst
  * @fault_addr:	out: IOVA (guest-physical address) of the last one
+ * @errors:	out: errors the hardware reported (PCIe advanced error reporting)
  *
  * On: device fd.
  */
@@ -419,6 +430,7 @@ struct kassign_device_status {
 	__aligned_u64 config_accesses;
 	__aligned_u64 faults;
 	__aligned_u64 fault_addr;
+	__aligned_u64 errors;
 };
 
 #define KASSIGN_STATUS_MEMORY		(1U << 0)	/* guest decodes memory */
@@ -501,6 +513,7 @@ enum {
 	KASSIGN_A_DEV_CONFIG,		/* u64 */
 	KASSIGN_A_DEV_FAULTS,		/* u64 */
 	KASSIGN_A_DEV_FAULT_ADDR,	/* u64 */
+	KASSIGN_A_DEV_ERRORS,		/* u64 */
 	__KASSIGN_A_MAX,
 };
 
