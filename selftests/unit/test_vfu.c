@@ -22,6 +22,7 @@
 /* ---- a device in place of libkassign's ---- */
 
 #define MSIX_CAP 0xa0
+#define ROM_SIZE	0x2800
 
 static int syncs, resets, disables, masks, unmasks, device_err;
 static int32_t resample;
@@ -53,7 +54,8 @@ int __wrap_kassign_device_get_region(int fd, uint32_t index,
 {
 	(void)fd;
 	memset(info, 0, sizeof(*info));
-	info->size = index == 0 ? 0x20000 : index == 7 ? 4096 : 0;
+	info->size = index == 0 ? 0x20000 : index == 6 ? ROM_SIZE :
+		     index == 7 ? 4096 : 0;
 	return 0;
 }
 
@@ -221,7 +223,7 @@ static int request(uint16_t command, const void *body, size_t len)
 	return request_fds(command, 0, body, len, NULL, 0);
 }
 
-static unsigned char reply[8192];
+static unsigned char reply[16384];
 
 /* The reply's size without header; its flags and errno are checked. */
 static size_t answer(uint32_t flags, uint32_t err)
@@ -323,6 +325,31 @@ static void msix_is_hidden_once(void **state)
 	assert_int_equal(read_config(0, 4096), 0);
 	answer(1, 0);
 	assert_int_equal(data[MSIX_CAP], 0x11);
+}
+
+/* QEMU asks for all of it at once. */
+static void an_option_rom_is_read_in_one_piece(void **state)
+{
+	struct vfu_region_access arg = { .region = 6, .count = ROM_SIZE };
+	struct vfu_region_info region = { .argsz = 32, .index = 6 };
+	unsigned char *data = BODY + sizeof(arg);
+	size_t i;
+
+	(void)state;
+	assert_int_equal(request(VFU_DEVICE_GET_REGION_INFO, &region, sizeof(region)), 0);
+	answer(1, 0);
+	assert_int_equal(((struct vfu_region_info *)BODY)->size, ROM_SIZE);
+	assert_int_equal(((struct vfu_region_info *)BODY)->flags, VFU_REGION_READABLE);
+	assert_int_equal(request(VFU_REGION_READ, &arg, sizeof(arg)), 0);
+	assert_int_equal(answer(1, 0), sizeof(arg) + ROM_SIZE);
+	for (i = 0; i < ROM_SIZE; i++)
+		assert_int_equal(data[i], 0x46);
+	assert_int_equal(nr_accesses, 3);
+	assert_int_equal(access_sizes[0], 4096);
+	assert_int_equal(access_sizes[2], ROM_SIZE - 8192);
+	arg.offset = 1;
+	assert_int_equal(request(VFU_REGION_READ, &arg, sizeof(arg)), 0);
+	assert_int_equal(answer(0x21, EINVAL), 0);
 }
 
 /*
@@ -571,6 +598,7 @@ int main(void)
 		T(reply_sizes),
 		T(a_dead_device_is_refused_at_the_gate),
 		T(msix_is_hidden_once),
+		T(an_option_rom_is_read_in_one_piece),
 		T(a_device_that_goes_during_plug_in_is_answered_for),
 		T(late_trouble_reads_as_ones),
 		T(accesses_are_aligned),

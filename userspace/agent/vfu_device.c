@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <linux/pci_regs.h>
@@ -40,8 +41,9 @@ static void note(struct vfu_device *vdev, const char *what, int err)
 
 static int serve_version(struct vfu_device *vdev, struct vfu_msg *msg)
 {
+	/* QEMU reads an option ROM, of up to 16 MiB, in one piece or not at all. */
 	static const char caps[] =
-		"{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_size\":4096}}";
+		"{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_size\":16777216}}";
 
 	if (msg->version.major != 0)
 		return vfu_reply_error(vdev->sock, msg, EINVAL);
@@ -125,15 +127,20 @@ static int serve_device_info(struct vfu_device *vdev, struct vfu_msg *msg)
 static int serve_region_info(struct vfu_device *vdev, struct vfu_msg *msg)
 {
 	uint32_t index = msg->region_info.index;
+	uint32_t flags = 0;
 	uint64_t size = 0;
 
 	if (index >= VFU_NUM_REGIONS)
 		return vfu_reply_error(vdev->sock, msg, EINVAL);
 	if (index < KASSIGN_NUM_REGIONS)
 		size = vdev->region[index].size;
+	if (size)
+		flags = VFU_REGION_READABLE;
+	if (size && index != KASSIGN_REGION_ROM)
+		flags |= VFU_REGION_WRITABLE;
 	msg->region_info = (struct vfu_region_info) {
 		.argsz = sizeof(msg->region_info),
-		.flags = size ? VFU_REGION_READABLE | VFU_REGION_WRITABLE : 0,
+		.flags = flags,
 		.index = index,
 		.size = size,
 		.offset = KASSIGN_REGION_OFFSET(index),
@@ -316,11 +323,51 @@ static void answer_for(struct vfu_device *vdev, struct vfu_region_access *arg)
 		memset(arg->data, 0xff, arg->count);
 }
 
+static int read_rom(struct vfu_device *vdev, const struct vfu_region_access *arg,
+		    uint8_t *data)
+{
+	size_t done, n;
+	int err = 0;
+
+	for (done = 0; !err && done < arg->count; done += n) {
+		n = arg->count - done;
+		if (n > VFU_MAX_ACCESS)
+			n = VFU_MAX_ACCESS;
+		err = kassign_region_read(vdev->dev_fd, KASSIGN_REGION_ROM,
+					  arg->offset + done, data + done, n);
+	}
+	return err;
+}
+
+/* The one thing that is read in large pieces */
+static int serve_rom(struct vfu_device *vdev, struct vfu_msg *msg)
+{
+	struct vfu_region_access *arg = &msg->access;
+	uint8_t *data;
+	int err;
+
+	if (!in_region(vdev, arg))
+		return vfu_reply_error(vdev->sock, msg, EINVAL);
+	data = malloc(arg->count ? arg->count : 1);
+	if (!data)
+		return -ENOMEM;
+	err = read_rom(vdev, arg, data);
+	if (err) {
+		note(vdev, "reading the option ROM", err);
+		memset(data, 0xff, arg->count);
+	}
+	err = vfu_reply_with(vdev->sock, msg, sizeof(*arg), data, arg->count);
+	free(data);
+	return err;
+}
+
 static int serve_read(struct vfu_device *vdev, struct vfu_msg *msg)
 {
 	struct vfu_region_access *arg = &msg->access;
 	int err;
 
+	if (arg->region == KASSIGN_REGION_ROM)
+		return serve_rom(vdev, msg);
 	if (arg->count > VFU_MAX_ACCESS)
 		return -EPROTO;
 	err = access_region(vdev, arg, false);

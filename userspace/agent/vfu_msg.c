@@ -126,31 +126,38 @@ static int send_all(int sock, struct iovec *iov, int nr)
 }
 
 static int answer(int sock, struct vfu_msg *msg, uint32_t flags, int err,
-		  size_t len)
+		  size_t len, const void *data, size_t data_len)
 {
 	struct vfu_header hdr = {
 		.id = msg->hdr.id,
 		.command = msg->hdr.command,
-		.size = sizeof(hdr) + len,
+		.size = sizeof(hdr) + len + data_len,
 		.flags = VFU_F_REPLY | flags,
 		.error = err,
 	};
-	struct iovec iov[2] = {
+	struct iovec iov[3] = {
 		{ &hdr, sizeof(hdr) },
 		{ msg->body, len },
+		{ (void *)data, data_len },
 	};
 
 	if (msg->hdr.flags & VFU_F_NO_REPLY)
 		return 0;
-	return send_all(sock, iov, len ? 2 : 1);
+	return send_all(sock, iov, data_len ? 3 : len ? 2 : 1);
 }
 
 int vfu_reply(int sock, struct vfu_msg *msg, size_t len)
 {
-	return answer(sock, msg, 0, 0, len);
+	return answer(sock, msg, 0, 0, len, NULL, 0);
+}
+
+int vfu_reply_with(int sock, struct vfu_msg *msg, size_t len, const void *data,
+		   size_t data_len)
+{
+	return answer(sock, msg, 0, 0, len, data, data_len);
 }
 
 int vfu_reply_error(int sock, struct vfu_msg *msg, int err)
 {
-	return answer(sock, msg, VFU_F_ERROR, err, 0);
+	return answer(sock, msg, VFU_F_ERROR, err, 0, NULL, 0);
 }

@@ -39,6 +39,9 @@ int vfu_recv(int sock, struct vfu_msg *msg);
 void vfu_msg_done(struct vfu_msg *msg);
 /* Answers @msg with the first @len bytes of its (by now changed) body. */
 int vfu_reply(int sock, struct vfu_msg *msg, size_t len);
+/* The same, and @data behind it */
+int vfu_reply_with(int sock, struct vfu_msg *msg, size_t len, const void *data,
+		   size_t data_len);
 int vfu_reply_error(int sock, struct vfu_msg *msg, int err);
 
 #endif /* VFU_MSG_H */

@@ -5,8 +5,10 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -211,6 +213,48 @@ static int check_port(struct checker *c, struct problem *p)
 	return vmm_free_port(c->qmp, c->req->port, p);
 }
 
+/* The VMM reads the file, so it needs its whole path. */
+static int check_rom(struct checker *c, struct problem *p)
+{
+	const char *rom = c->req->opt->rom;
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (!strcmp(rom, "off"))
+		return 0;
+	if (!realpath(rom, path) || stat(path, &st) || !S_ISREG(st.st_mode))
+		return problem(p, EXIT_REFUSED, "--rom auto, off, or a file",
+			       "there is no ROM file %s", rom);
+	if (!st.st_size || st.st_size > 16 << 20)
+		return problem(p, EXIT_REFUSED, NULL,
+			       "%s has %lld bytes; a ROM has up to 16 MiB", path,
+			       (long long)st.st_size);
+	copy_str(c->req->rom, sizeof(c->req->rom), path);
+	return 0;
+}
+
+/* What the firmware has chosen to draw on; its driver may well be gone. */
+static int check_display(struct checker *c, struct problem *p)
+{
+	char path[160], yes = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/boot_vga",
+		 c->req->dev.name);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fread(&yes, 1, 1, f) != 1)
+		yes = 0;
+	fclose(f);
+	if (yes != '1')
+		return 0;
+	c->warned = c->req->opt->force;
+	return problem(p, EXIT_REFUSED,
+		       "--force if the host needs no screen; legacy VGA addresses are never passed, so the guest's firmware cannot draw on it",
+		       "%s is the screen of the host", c->req->dev.name);
+}
+
 enum { ALWAYS, WITH_DEV, WITH_GUEST, WITH_QMP };
 
 static const struct check {
@@ -227,6 +271,8 @@ static const struct check {
 	{ "IOMMU group free of host drivers", WITH_DEV, check_viable },
 	{ "link not needed by the host", WITH_DEV, check_link },
 	{ "no disks in use", WITH_DEV, check_storage },
+	{ "not the host's screen", WITH_DEV, check_display },
+	{ "option ROM", ALWAYS, check_rom },
 	{ "guest found", ALWAYS, check_guest },
 	{ "QMP reachable", WITH_GUEST, check_qmp },
 	{ "QEMU has vfio-user-pci", WITH_QMP, check_vmm },
@@ -240,6 +286,8 @@ static bool applies(const struct checker *c, const struct check *check)
 	if (check->fn == check_device && !c->dev_text)
 		return false;
 	if (check->fn == check_guest && !c->guest_text)
+		return false;
+	if (check->fn == check_rom && !strcmp(c->req->opt->rom, "auto"))
 		return false;
 	switch (check->needs) {
 	case WITH_DEV:
@@ -261,6 +309,7 @@ int check_all(const char *dev, const char *guest, struct request *req,
 	size_t i;
 	int err = 0;
 
+	copy_str(req->rom, sizeof(req->rom), req->opt->rom);
 	for (i = 0; i < NR_CHECKS && !err; i++) {
 		c.warned = false;
 		if (applies(&c, &checks[i]) && checks[i].fn(&c, p) && !c.warned)

@@ -6,6 +6,7 @@
 #define KASSIGN_CLI_H
 
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>
@@ -129,7 +130,7 @@ const char *qmp_wait_device(struct qmp *qmp, const char *device, int ms);
 int vmm_check(struct qmp *qmp, struct problem *p);
 int vmm_free_port(struct qmp *qmp, char port[NAME_LEN], struct problem *p);
 int vmm_plug(struct qmp *qmp, const char *id, const char *port,
-	     const char *socket, struct problem *p);
+	     const char *socket, const char *rom, struct problem *p);
 int vmm_unplug(struct qmp *qmp, const char *id, int timeout_ms,
 	       struct problem *p);
 bool vmm_has_device(struct qmp *qmp, const char *id);
@@ -190,6 +191,7 @@ struct options {
 	const char *qmp;
 	const char *bus;
 	const char *irq;
+	const char *rom;
 };
 
 struct request {
@@ -197,6 +199,7 @@ struct request {
 	struct link_state link;
 	struct guest guest;
 	char port[NAME_LEN];
+	char rom[PATH_MAX];	/* "auto", "off", or an absolute path */
 	const struct options *opt;
 };
 

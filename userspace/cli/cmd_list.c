@@ -198,6 +198,7 @@ static void put_assigned(struct json_object *o, const struct kassign_device_entr
 	put_num(o, "irqs_failed", d->irqs_failed);
 	put_counts(o, d);
 	put_num(o, "resets", d->resets);
+	put_num(o, "hardware_errors", d->errors);
 	put_num(o, "dma_faults", d->faults);
 	if (d->faults) {
 		char addr[24];

@@ -300,6 +300,7 @@ static int keeper_main(const struct request *req, int lock, int report)
 {
 	struct keeper k = {
 		.irq = req->opt->irq, .bus = req->opt->bus,
+		.rom = req->rom,
 		.timeout = req->opt->no_wait ? 0 : req->opt->timeout,
 		.report = report, .lock = lock, .guest_fd = -1, .dev_fd = -1,
 		.listen_fd = -1, .agent_fd = -1, .ctl_fd = -1,

@@ -13,6 +13,7 @@
  * @state:	what is written to /run/kassign
  * @irq:	--irq as given
  * @bus:	--bus as given
+ * @rom:	"auto", "off", or the path of a file
  * @timeout:	seconds to wait for the guest to enable the device, 0: do not
  * @report:	to the command that started the attach, or asked for a detach
  * @lock:	open while the device is in its care
@@ -27,6 +28,7 @@ struct keeper {
 	struct state state;
 	const char *irq;
 	const char *bus;
+	const char *rom;
 	int timeout;
 	int report;
 	int lock;

@@ -244,7 +244,7 @@ static int plug(struct keeper *k, struct qmp *qmp, struct problem *p)
 	if (state_write(&k->state, p))
 		return -1;
 	state_path(k->state.dev.name, ".sock", sock);
-	return vmm_plug(qmp, k->state.id, k->state.port, sock, p);
+	return vmm_plug(qmp, k->state.id, k->state.port, sock, k->rom, p);
 }
 
 static int do_plug(struct keeper *k, struct problem *p)

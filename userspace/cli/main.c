@@ -38,6 +38,8 @@ static void usage(FILE *out)
 	      "  --qmp PATH      attach: QMP socket of the guest\n"
 	      "  --bus ID        attach: port to plug into\n"
 	      "  --irq KIND      attach: auto (default), inject, irqfd\n"
+	      "  --rom WHAT      attach: option ROM for the guest's firmware: auto (the\n"
+	      "                  device's own, default), off, or a file\n"
 	      "  --force         attach: though it carries the default route\n"
 	      "                  detach: though the guest does not let go\n"
 	      "  --timeout SEC   attach: wait for the guest to enable the device\n"
@@ -51,13 +53,14 @@ static void usage(FILE *out)
 	      "changed, 4 not root.\n", out);
 }
 
-enum { OPT_QMP = 256, OPT_BUS, OPT_IRQ, OPT_FORCE, OPT_TIMEOUT, OPT_NO_WAIT,
-	OPT_ALL, OPT_JSON, OPT_VERSION };
+enum { OPT_QMP = 256, OPT_BUS, OPT_IRQ, OPT_ROM, OPT_FORCE, OPT_TIMEOUT,
+	OPT_NO_WAIT, OPT_ALL, OPT_JSON, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "qmp", required_argument, NULL, OPT_QMP },
 	{ "bus", required_argument, NULL, OPT_BUS },
 	{ "irq", required_argument, NULL, OPT_IRQ },
+	{ "rom", required_argument, NULL, OPT_ROM },
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "no-wait", no_argument, NULL, OPT_NO_WAIT },
@@ -93,6 +96,9 @@ static int set_option(int c, struct options *opt)
 		    strcmp(optarg, "irqfd"))
 			return bad("no such kind of interrupt delivery", optarg);
 		break;
+	case OPT_ROM:
+		opt->rom = optarg;
+		break;
 	case OPT_FORCE:
 		opt->force = true;
 		break;
@@ -125,7 +131,7 @@ static int set_option(int c, struct options *opt)
 
 int main(int argc, char **argv)
 {
-	struct options opt = { .timeout = 30, .irq = "auto" };
+	struct options opt = { .timeout = 30, .irq = "auto", .rom = "auto" };
 	const struct command *cmd;
 	int c, code;
 

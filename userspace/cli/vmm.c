@@ -237,8 +237,16 @@ int vmm_free_port(struct qmp *qmp, char port[NAME_LEN], struct problem *p)
 		       "the guest has no free port for a device to be plugged in");
 }
 
+static void add_rom(struct json_object *args, const char *rom)
+{
+	if (!strcmp(rom, "off"))
+		json_object_object_add(args, "rombar", json_object_new_int(0));
+	else if (strcmp(rom, "auto"))
+		json_object_object_add(args, "romfile", json_object_new_string(rom));
+}
+
 int vmm_plug(struct qmp *qmp, const char *id, const char *port,
-	     const char *socket, struct problem *p)
+	     const char *socket, const char *rom, struct problem *p)
 {
 	struct json_object *args = one_arg("driver", "vfio-user-pci");
 	struct json_object *addr = one_arg("type", "unix"), *ret;
@@ -247,6 +255,7 @@ int vmm_plug(struct qmp *qmp, const char *id, const char *port,
 	json_object_object_add(args, "id", json_object_new_string(id));
 	json_object_object_add(args, "bus", json_object_new_string(port));
 	json_object_object_add(args, "socket", addr);
+	add_rom(args, rom);
 	ret = qmp_call(qmp, "device_add", args, p);
 	if (!ret)
 		return -1;

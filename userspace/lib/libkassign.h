@@ -101,6 +101,7 @@ struct kassign_device_entry {
 	uint32_t flags;			/* KASSIGN_STATUS_* */
 	uint32_t irq_index, irq_vectors, bar_slots, resets;
 	uint64_t irqs, irqs_failed, trapped, config_accesses, faults, fault_addr;
+	uint64_t errors;
 	uint32_t nr_irq_counts;
 	uint64_t irq_counts[KASSIGN_MAX_IRQ_COUNTS];
 };

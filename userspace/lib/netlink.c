@@ -85,6 +85,7 @@ static void fill_device(void *entry, struct nlattr **a)
 	d->trapped = get_u64(a, KASSIGN_A_DEV_TRAPPED);
 	d->config_accesses = get_u64(a, KASSIGN_A_DEV_CONFIG);
 	d->faults = get_u64(a, KASSIGN_A_DEV_FAULTS);
+	d->errors = get_u64(a, KASSIGN_A_DEV_ERRORS);
 	d->fault_addr = get_u64(a, KASSIGN_A_DEV_FAULT_ADDR);
 	fill_counts(d, a[KASSIGN_A_DEV_IRQ_COUNTS]);
 }
