@@ -208,6 +208,25 @@ TEST(memory_of_the_msi_window_is_left_out)
 	rig_end(&rig);
 }
 
+/* Memory of the guest that is not mapped yet. The module may be faster: once more then. */
+static unsigned char *add_and_miss(struct rig *rig)
+{
+	unsigned char *hva;
+	uint64_t missing;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		hva = vmm_add_slot(&rig->vmm, HIGH_GPA, HIGH_SIZE, 0, VMM_ANON);
+		missing = check_mirror(rig).missing;
+		if (missing == HIGH_SIZE / 4096)
+			return hva;
+		vmm_del_slot(&rig->vmm, HIGH_GPA);
+		rig->vmm.nr_slots--;
+		ASSERT_EQ(kassign_guest_sync(rig->guest, KASSIGN_SYNC_NOW, NULL), 0);
+	}
+	TAP_FAIL("nothing is missing");
+}
+
 /* The module's own check is worth nothing if it finds nothing. */
 TEST(the_check_of_the_mirror_finds_what_is_wrong)
 {
@@ -215,8 +234,7 @@ TEST(the_check_of_the_mirror_finds_what_is_wrong)
 	struct rig rig;
 
 	start(&rig);
-	hva = vmm_add_slot(&rig.vmm, HIGH_GPA, HIGH_SIZE, 0, VMM_ANON);
-	ASSERT_EQ(check_mirror(&rig).missing, HIGH_SIZE / 4096);
+	hva = add_and_miss(&rig);
 	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
 	expect_exact(&rig);
 	if (mirror_blind(true)) {
