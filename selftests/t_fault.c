@@ -458,13 +458,6 @@ TEST(interrupts_by_eventfd)
 	end(&rig);
 }
 
-static int set_line(int dev, int32_t trigger, int32_t resample)
-{
-	int err = kassign_irq_eventfds(dev, KASSIGN_IRQ_INTX, 0, 1, &trigger);
-
-	return err ? err : kassign_intx_resample(dev, resample);
-}
-
 static bool has_come(int fd)
 {
 	uint64_t n;
@@ -476,6 +469,46 @@ static bool has_come(int fd)
 		usleep(10000);
 	}
 	return false;
+}
+
+/* One vector, then another, which is added where the kernel can */
+static int set_msix(int dev, int32_t fd)
+{
+	int err = kassign_irq_eventfds(dev, KASSIGN_IRQ_MSIX, 0, 1, &fd);
+
+	return err ? err : kassign_irq_eventfds(dev, KASSIGN_IRQ_MSIX, 2, 1, &fd);
+}
+
+TEST(vectors_that_come_one_by_one)
+{
+	int32_t fd = eventfd(0, EFD_NONBLOCK);
+	bool fired = true;
+	struct rig rig;
+	int nr, err;
+
+	need_faults();
+	rig_start(&rig, NIC, VMM_ANON);
+	for (nr = 1; fired; nr++) {
+		put_number(NTH, nr);
+		err = set_msix(rig.dev, fd);
+		fired = disarm();
+		ASSERT(fired || !err);
+		/* What failed half way is no obstacle. */
+		ASSERT_EQ(set_msix(rig.dev, fd), 0);
+		ASSERT_EQ(kassign_irq_loopback(rig.dev, KASSIGN_IRQ_MSIX, 2, 1), 0);
+		ASSERT(has_come(fd));
+		ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_MSIX), 0);
+	}
+	report("MSI-X", nr - 1);
+	end(&rig);
+	host_rebind(NIC);
+}
+
+static int set_line(int dev, int32_t trigger, int32_t resample)
+{
+	int err = kassign_irq_eventfds(dev, KASSIGN_IRQ_INTX, 0, 1, &trigger);
+
+	return err ? err : kassign_intx_resample(dev, resample);
 }
 
 TEST(the_interrupt_line)

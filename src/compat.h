@@ -13,6 +13,7 @@
 #include <linux/iommu.h>
 #include <linux/irqbypass.h>
 #include <linux/mm.h>
+#include <linux/pci.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/scatterlist.h>
@@ -148,6 +149,37 @@ static inline void kassign_bypass_unregister(struct irq_bypass_producer *produce
 	irq_bypass_unregister_producer(producer);
 #ifndef HAVE_BYPASS_EVENTFD
 	producer->token = NULL;
+#endif
+}
+
+/* Can MSI-X vectors be added while others are in use? */
+static inline bool kassign_msix_grows(struct pci_dev *pdev)
+{
+#ifdef HAVE_MSIX_ALLOC_IRQ_AT
+	return pci_msix_can_alloc_dyn(pdev);
+#else
+	return false;
+#endif
+}
+
+/* The Linux interrupt number of a new one; freed with all others */
+static inline int kassign_msix_add(struct pci_dev *pdev, unsigned int index)
+{
+#ifdef HAVE_MSIX_ALLOC_IRQ_AT
+	struct msi_map map = pci_msix_alloc_irq_at(pdev, index, NULL);
+
+	return map.index < 0 ? map.index : map.virq;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
+/* Before it was requested, else it goes with all others. */
+static inline void kassign_msix_remove(struct pci_dev *pdev, unsigned int index,
+				       int irq)
+{
+#ifdef HAVE_MSIX_ALLOC_IRQ_AT
+	pci_msix_free_irq(pdev, (struct msi_map) { .index = index, .virq = irq });
 #endif
 }
 

@@ -197,6 +197,8 @@ static inline void *fault_memdup_user(const void __user *from, size_t size)
 #define kassign_bypass_register(...) \
 	(FAULT("bypass_register") ? -ENOMEM : \
 				    kassign_bypass_register(__VA_ARGS__))
+#define kassign_msix_add(...) \
+	(FAULT("msix_add") ? -ENOSPC : kassign_msix_add(__VA_ARGS__))
 #define request_threaded_irq(...) \
 	(FAULT("request_threaded_irq") ? -ENOMEM : \
 					 request_threaded_irq(__VA_ARGS__))

@@ -76,13 +76,12 @@ void kassign_inject(struct kassign_vector *vec)
 /**
  * kassign_inject_kick - deliver what came while an entry was masked
  * @dev:   dev->lock held
- * @entry: MSI-X entry
+ * @entry: MSI-X entry, its vector in use
  */
 void kassign_inject_kick(struct kassign_device *dev, unsigned int entry)
 {
 	struct kassign_irqs *irqs = &dev->irqs;
 
-	if (irqs->index == KASSIGN_IRQ_MSIX && irqs->injecting &&
-	    entry < irqs->nr && kassign_msix_pending(dev, entry))
+	if (kassign_msix_pending(dev, entry))
 		irq_wake_thread(irqs->vec[entry].irq, &irqs->vec[entry]);
 }

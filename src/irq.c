@@ -145,14 +145,11 @@ static void vectors_free(struct kassign_device *dev)
 	kassign_intx_sync(dev);
 }
 
-static int vector_request(struct kassign_device *dev, unsigned int i)
+static int vector_request(struct kassign_device *dev, unsigned int i, int irq)
 {
 	struct kassign_vector *vec = &dev->irqs.vec[i];
-	int irq = pci_irq_vector(dev->pdev, i);
 	int err;
 
-	vec->dev = dev;
-	vec->index = i;
 	snprintf(vec->name, sizeof(vec->name), "kassign-%s-%u",
 		 pci_name(dev->pdev), i);
 	err = request_threaded_irq(irq, irq_hard, irq_thread, 0, vec->name, vec);
@@ -161,17 +158,39 @@ static int vector_request(struct kassign_device *dev, unsigned int i)
 	return err;
 }
 
+/*
+ * A vector that somebody wants now. The host has few of them, and devices with thousands
+ * whose drivers use a handful: where the kernel can, they come one by one.
+ */
+static int vector_need(struct kassign_device *dev, unsigned int i)
+{
+	int irq, err;
+
+	if (dev->irqs.vec[i].irq)
+		return 0;
+	irq = kassign_msix_add(dev->pdev, i);
+	if (irq < 0)
+		return irq;
+	err = vector_request(dev, i, irq);
+	if (err)
+		kassign_msix_remove(dev->pdev, i, irq);
+	return err;
+}
+
 static int vectors_alloc(struct kassign_device *dev, u32 index, unsigned int nr)
 {
 	struct kassign_irqs *irqs = &dev->irqs;
-	unsigned int i, type;
+	bool msix = index == KASSIGN_IRQ_MSIX;
+	unsigned int first = nr, i;
 	int err;
 
-	type = index == KASSIGN_IRQ_MSIX ? PCI_IRQ_MSIX : PCI_IRQ_MSI;
+	if (msix && kassign_msix_grows(dev->pdev))
+		first = 1;
 	irqs->vec = kcalloc(nr, sizeof(*irqs->vec), GFP_KERNEL_ACCOUNT);
 	if (!irqs->vec)
 		return -ENOMEM;
-	err = pci_alloc_irq_vectors(dev->pdev, nr, nr, type);
+	err = pci_alloc_irq_vectors(dev->pdev, first, first,
+				    msix ? PCI_IRQ_MSIX : PCI_IRQ_MSI);
 	if (err < 0) {
 		kfree(irqs->vec);
 		irqs->vec = NULL;
@@ -180,7 +199,11 @@ static int vectors_alloc(struct kassign_device *dev, u32 index, unsigned int nr)
 	irqs->index = index;
 	irqs->nr = nr;
 	for (i = 0; i < nr; i++) {
-		err = vector_request(dev, i);
+		irqs->vec[i].dev = dev;
+		irqs->vec[i].index = i;
+	}
+	for (i = 0; i < first; i++) {
+		err = vector_request(dev, i, pci_irq_vector(dev->pdev, i));
 		if (err) {
 			vectors_free(dev);
 			return err;
@@ -264,14 +287,21 @@ static void swap_triggers(struct kassign_device *dev, u32 start, u32 count,
 	synchronize_rcu();
 }
 
-static int eventfds_enable(struct kassign_device *dev, u32 index, u32 last)
+/* MSI vectors cannot be added later. */
+static int eventfds_enable(struct kassign_device *dev, u32 index, u32 start,
+			   u32 count, struct eventfd_ctx **ctx)
 {
-	if (dev->irqs.index >= 0)
-		return 0;
-	/* MSI vectors cannot be added later; MSI-X ones exist all at once. */
-	return vectors_alloc(dev, index,
-			     index == KASSIGN_IRQ_MSI ? roundup_pow_of_two(last) :
-							dev->msix.nr);
+	u32 i, last = start + count;
+	int err = 0;
+
+	if (dev->irqs.index < 0)
+		err = vectors_alloc(dev, index,
+				    index == KASSIGN_IRQ_MSI ?
+				    roundup_pow_of_two(last) : dev->msix.nr);
+	for (i = 0; i < count && !err; i++)
+		if (ctx[i])
+			err = vector_need(dev, start + i);
+	return err;
 }
 
 /**
@@ -306,7 +336,7 @@ int kassign_irq_set_eventfds(struct kassign_device *dev, u32 index, u32 start,
 		return -ENOMEM;
 	err = get_triggers(ctx, count, fds);
 	if (!err)
-		err = eventfds_enable(dev, index, start + count);
+		err = eventfds_enable(dev, index, start, count, ctx);
 	if (!err)
 		swap_triggers(dev, start, count, ctx);
 	put_triggers(ctx, count);
@@ -361,9 +391,33 @@ static void msi_message(struct kassign_device *dev)
 	spin_unlock_irq(&dev->msix.lock);
 }
 
+/**
+ * kassign_irq_opened - the guest may have unmasked an MSI-X entry
+ * @dev:   the device; dev->lock held
+ * @entry: which
+ *
+ * What came while it was masked is delivered.
+ */
+void kassign_irq_opened(struct kassign_device *dev, unsigned int entry)
+{
+	struct kassign_irqs *irqs = &dev->irqs;
+	int err;
+
+	if (irqs->index != KASSIGN_IRQ_MSIX || !irqs->injecting ||
+	    entry >= irqs->nr || !kassign_msix_open(dev, entry))
+		return;
+	err = vector_need(dev, entry);
+	if (err)
+		dev_warn_ratelimited(&dev->pdev->dev,
+				     "the host has no interrupt for vector %u (errno %d)\n",
+				     entry, -err);
+	else
+		kassign_inject_kick(dev, entry);
+}
+
 static void inject_enable(struct kassign_device *dev, u32 index)
 {
-	unsigned int nr = guest_vectors(dev, index);
+	unsigned int nr = guest_vectors(dev, index), i;
 	int err;
 
 	err = kassign_inject_prepare(dev, nr);
@@ -371,6 +425,8 @@ static void inject_enable(struct kassign_device *dev, u32 index)
 		dev->irqs.injecting = true;
 		err = vectors_alloc(dev, index, nr);
 	}
+	for (i = 0; i < nr && !err; i++)
+		kassign_irq_opened(dev, i);
 	if (!err)
 		return;
 	dev->irqs.injecting = false;
@@ -455,6 +511,8 @@ int kassign_irq_loopback(struct kassign_device *dev, u32 index, u32 start,
 	    count > irqs->nr - start)
 		return -EINVAL;
 	for (i = start; i < start + count; i++) {
+		if (!irqs->vec[i].irq)
+			return -EINVAL;
 		if (irqs->injecting)
 			irq_wake_thread(irqs->vec[i].irq, &irqs->vec[i]);
 		else

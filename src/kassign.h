@@ -568,7 +568,7 @@ int kassign_caps_init(struct kassign_device *dev);
  * struct kassign_vector - one host interrupt and where it goes
  * @dev:	owner
  * @index:	number within the interrupt kind
- * @irq:	Linux interrupt number
+ * @irq:	Linux interrupt number; 0: the host has none for it yet
  * @trigger:	eventfd to signal; RCU, NULL for none
  * @producer:	offers KVM to let hardware deliver, past us; not for a line
  * @pending:	arrived while there was nowhere to deliver it
@@ -680,6 +680,7 @@ void kassign_irq_disable(struct kassign_device *dev, u32 index);
 int kassign_irq_loopback(struct kassign_device *dev, u32 index, u32 start,
 			 u32 count);
 void kassign_irq_follow(struct kassign_device *dev);
+void kassign_irq_opened(struct kassign_device *dev, unsigned int entry);
 void kassign_irq_off(struct kassign_device *dev);
 void kassign_irq_enabled(struct kassign_device *dev, u32 *index, u32 *vectors);
 void kassign_irq_totals(struct kassign_device *dev, u64 *irqs, u64 *failed);
@@ -718,6 +719,7 @@ void kassign_msix_access(struct kassign_device *dev, unsigned int bar, u64 off,
 			 void *buf, size_t len, bool write);
 bool kassign_msix_get(struct kassign_device *dev, unsigned int entry,
 		      struct kassign_msg *msg);
+bool kassign_msix_open(struct kassign_device *dev, unsigned int entry);
 bool kassign_msix_pending(struct kassign_device *dev, unsigned int entry);
 void kassign_msix_set_mask_all(struct kassign_device *dev, bool mask);
 

@@ -134,7 +134,7 @@ static void table_write(struct kassign_device *dev, u32 off, const void *buf,
 	for (i = first; i <= last; i++)
 		msix->table[i] &= entry_mask(i);
 	spin_unlock_irq(&msix->lock);
-	kassign_inject_kick(dev, off / PCI_MSIX_ENTRY_SIZE);
+	kassign_irq_opened(dev, off / PCI_MSIX_ENTRY_SIZE);
 }
 
 /**
@@ -193,6 +193,18 @@ bool kassign_msix_get(struct kassign_device *dev, unsigned int entry,
 	return ok;
 }
 
+/* Does the guest want interrupts of an entry? */
+bool kassign_msix_open(struct kassign_device *dev, unsigned int entry)
+{
+	struct kassign_msix *msix = &dev->msix;
+	bool open;
+
+	spin_lock_irq(&msix->lock);
+	open = !masked(msix, entry);
+	spin_unlock_irq(&msix->lock);
+	return open;
+}
+
 /* Is there something to deliver that was held back by a mask, now open? */
 bool kassign_msix_pending(struct kassign_device *dev, unsigned int entry)
 {
@@ -214,5 +226,5 @@ void kassign_msix_set_mask_all(struct kassign_device *dev, bool mask)
 	msix->mask_all = mask;
 	spin_unlock_irq(&msix->lock);
 	for (i = 0; !mask && i < msix->nr; i++)
-		kassign_inject_kick(dev, i);
+		kassign_irq_opened(dev, i);
 }

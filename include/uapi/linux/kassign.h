@@ -335,8 +335,9 @@ struct kassign_irq_info {
  * On: device fd.
  *
  * EVENTFD: each interrupt of vector start + i signals fds[i] (the VMM makes it
- * a KVM irqfd). The first call allocates all vectors the index has and enables
- * it on the device; later calls change single vectors. Only one of MSI and
+ * a KVM irqfd). The first call enables the index on the device; later calls change
+ * single vectors. MSI-X vectors take an interrupt of the host when they first get
+ * an eventfd, where the kernel can add them (6.2), else all at once. Only one of MSI and
  * MSI-X can be enabled (EBUSY). INTX may stay set up meanwhile: it is silent as
  * long as one of them is enabled.
  *
@@ -356,7 +357,8 @@ struct kassign_irq_info {
  * ERR and REQ have one vector, and of these EVENTFD, DISABLE and LOOPBACK only.
  *
  * LOOPBACK: deliver vectors start to start + count - 1 once as if the device
- * had raised them; for tests.
+ * had raised them; for tests. EINVAL for one that never had an eventfd or was
+ * never unmasked.
  *
  * Errors: EBADF/EINVAL (not an eventfd), ENOSPC (no vectors left on the host),
  * EBUSY (the other index is enabled; EVENTFD while INJECT is in force; the
