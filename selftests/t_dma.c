@@ -89,6 +89,7 @@ TEST(a_device_reaches_another_where_the_guest_sees_it)
 
 	rig_start(&rig, EDU, VMM_ANON);
 	edu_enable(&rig, BAR0_GPA);
+	host_bind(NIC);
 	nic = rig_assign(rig.guest, NIC);
 	ASSERT(nic >= 0);
 	ASSERT_EQ(kassign_region_read(nic, 0, NIC_RAL, &ral, 4), 0);

@@ -307,6 +307,61 @@ static bool line_is_in_use(void)
 	return !system("grep -q 'kassign-" EDU "-intx' /proc/interrupts");
 }
 
+static int line_of(const char *bdf)
+{
+	char path[128];
+	int irq = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/irq", bdf);
+	f = fopen(path, "r");
+	ASSERT(f && fscanf(f, "%d", &irq) == 1);
+	fclose(f);
+	return irq;
+}
+
+/* A second device of the same guest, on the same line of the host */
+static void start_twin(struct line *twin, const struct line *line)
+{
+	*twin = *line;
+	twin->trigger = eventfd(0, EFD_NONBLOCK);
+	host_bind(EDU_TWIN);
+	twin->rig.dev = rig_assign(line->rig.guest, EDU_TWIN);
+	ASSERT(twin->rig.dev >= 0);
+	edu_enable(&twin->rig, BAR0_GPA + 0x1000000);
+	ASSERT_EQ(kassign_irq_eventfds(twin->rig.dev, KASSIGN_IRQ_INTX, 0, 1,
+				       &twin->trigger), 0);
+	ASSERT_EQ(line_of(EDU), line_of(EDU_TWIN));
+}
+
+TEST(devices_that_share_a_line_do_not_hear_each_other)
+{
+	struct line line, twin;
+	int i;
+
+	start(&line);
+	start_twin(&twin, &line);
+	for (i = 0; i < 100; i++) {
+		raise_line(&line);
+		ASSERT_EQ(arrived(&line), 1);
+		/* Its line is up and masked; the other's comes through. */
+		raise_line(&twin);
+		ASSERT_EQ(arrived(&twin), 1);
+		acknowledge(i % 2 ? &line : &twin);
+		acknowledge(i % 2 ? &twin : &line);
+		unmask(&line);
+		unmask(&twin);
+	}
+	ASSERT(silent(&line));
+	ASSERT(silent(&twin));
+	ASSERT_EQ(status(&line).irqs, 100);
+	ASSERT_EQ(status(&twin).irqs, 100);
+	close(twin.rig.dev);
+	raise_line(&line);
+	ASSERT_EQ(arrived(&line), 1);
+	end(&line);
+}
+
 TEST(a_release_with_the_line_up_leaves_nothing)
 {
 	struct line line;
@@ -330,6 +385,24 @@ TEST(a_release_with_the_line_up_leaves_nothing)
 #define EXCLUSIVE "/sys/module/kassign/parameters/intx_exclusive"
 
 /* As for a device that cannot mask its line itself: the interrupt controller does. */
+TEST(a_line_for_itself_cannot_be_shared)
+{
+	struct line line;
+	int other, fd = eventfd(0, EFD_NONBLOCK);
+
+	start(&line);
+	host_bind(EDU_TWIN);
+	ASSERT_EQ(host_put(EXCLUSIVE, "1"), 0);
+	other = rig_assign(line.rig.guest, EDU_TWIN);
+	ASSERT_EQ(host_put(EXCLUSIVE, "0"), 0);
+	ASSERT(other >= 0);
+	ASSERT_EQ(kassign_irq_eventfds(other, KASSIGN_IRQ_INTX, 0, 1, &fd), -EBUSY);
+	close(other);
+	raise_line(&line);
+	ASSERT_EQ(arrived(&line), 1);
+	end(&line);
+}
+
 TEST(a_line_for_itself_is_masked_outside)
 {
 	struct line line;

@@ -352,6 +352,27 @@ static void an_option_rom_is_read_in_one_piece(void **state)
 	assert_int_equal(answer(0x21, EINVAL), 0);
 }
 
+static void an_option_rom_can_be_hidden(void **state)
+{
+	struct vfu_region_info region = { .argsz = 32, .index = 6 };
+	unsigned char *data = BODY + sizeof(struct vfu_region_access);
+	int i;
+
+	(void)state;
+	vdev.no_rom = true;
+	assert_int_equal(vfu_device_init(&vdev), 0);
+	assert_int_equal(request(VFU_DEVICE_GET_REGION_INFO, &region, sizeof(region)), 0);
+	answer(1, 0);
+	assert_int_equal(((struct vfu_region_info *)BODY)->size, 0);
+	assert_int_equal(read_config(0, 4096), 0);
+	answer(1, 0);
+	for (i = 0x2e; i < 0x36; i++)
+		assert_int_equal(data[i], i >= 0x30 && i < 0x34 ? 0 : 0x47);
+	assert_int_equal(read_config(0x32, 2), 0);
+	answer(1, 0);
+	assert_int_equal(data[0] | data[1], 0);
+}
+
 /*
  * QEMU follows capability lists and sizes interrupt tables by what it reads
  * while it sets the device up, and does not survive all ones there.
@@ -599,6 +620,7 @@ int main(void)
 		T(a_dead_device_is_refused_at_the_gate),
 		T(msix_is_hidden_once),
 		T(an_option_rom_is_read_in_one_piece),
+		T(an_option_rom_can_be_hidden),
 		T(a_device_that_goes_during_plug_in_is_answered_for),
 		T(late_trouble_reads_as_ones),
 		T(accesses_are_aligned),

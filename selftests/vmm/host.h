@@ -13,6 +13,7 @@
 #define EDU		"0000:04:00.0"	/* alone in its IOMMU group */
 #define EDU_SHARED	"0000:06:02.0"	/* with EDU_SHARED_PEER */
 #define EDU_SHARED_PEER	"0000:06:01.0"
+#define EDU_TWIN	"0000:07:00.0"	/* with the interrupt line of EDU */
 #define IGB		"0000:03:00.0"
 
 /* edu's registers, docs/specs/edu.rst of QEMU */

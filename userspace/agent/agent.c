@@ -222,6 +222,7 @@ int kassign_agent_run(const struct kassign_agent *agent)
 			.dev_fd = agent->dev_fd,
 			.guest_fd = agent->guest_fd,
 			.inject = agent->inject,
+			.no_rom = agent->no_rom,
 			.event = send_event,
 			.event_ctx = (void *)agent,
 		},

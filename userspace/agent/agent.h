@@ -10,6 +10,7 @@
  * @keeper_fd:	socket to the parent: events go out as lines; its end or the
  *		line "quit" ends the agent
  * @inject:	MSI-X by in-kernel injection (QEMU), else by irqfd
+ * @no_rom:	the device's option ROM is not shown
  */
 struct kassign_agent {
 	int dev_fd;
@@ -17,6 +18,7 @@ struct kassign_agent {
 	int listen_fd;
 	int keeper_fd;
 	int inject;
+	int no_rom;
 };
 
 enum {

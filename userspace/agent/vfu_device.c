@@ -301,16 +301,25 @@ static void hide_msix(struct vfu_device *vdev, struct vfu_region_access *arg)
 	arg->data[pos + 2] = PCI_CAP_MSIX_SIZEOF;
 }
 
-/*
- * Its users have MSI; and QEMU sets up, at each plug and unplug, every line that it sees.
- * Nothing of a line they do not need reaches KVM then.
- */
-static void hide_line(struct vfu_device *vdev, struct vfu_region_access *arg)
+static void hide_register(struct vfu_region_access *arg, uint64_t reg, size_t len)
 {
-	if (vdev->no_line && arg->region == KASSIGN_REGION_CONFIG &&
-	    arg->offset <= PCI_INTERRUPT_PIN &&
-	    PCI_INTERRUPT_PIN - arg->offset < arg->count)
-		arg->data[PCI_INTERRUPT_PIN - arg->offset] = 0;
+	for (; len; len--, reg++)
+		if (arg->offset <= reg && reg - arg->offset < arg->count)
+			arg->data[reg - arg->offset] = 0;
+}
+
+/*
+ * Users of a line that is not shown have MSI; and QEMU sets up, at each plug and unplug,
+ * every line that it sees. Nothing of a line they do not need reaches KVM then.
+ */
+static void hide_registers(struct vfu_device *vdev, struct vfu_region_access *arg)
+{
+	if (arg->region != KASSIGN_REGION_CONFIG)
+		return;
+	if (vdev->no_line)
+		hide_register(arg, PCI_INTERRUPT_PIN, 1);
+	if (vdev->no_rom)
+		hide_register(arg, PCI_ROM_ADDRESS, 4);
 }
 
 /* The device did not. */
@@ -376,7 +385,7 @@ static int serve_read(struct vfu_device *vdev, struct vfu_msg *msg)
 		answer_for(vdev, arg);
 	}
 	hide_msix(vdev, arg);
-	hide_line(vdev, arg);
+	hide_registers(vdev, arg);
 	return vfu_reply(vdev->sock, msg, sizeof(*arg) + arg->count);
 }
 
@@ -449,6 +458,8 @@ int vfu_device_init(struct vfu_device *vdev)
 	for (i = 0; i < KASSIGN_NUM_REGIONS && !err; i++)
 		err = kassign_device_get_region(vdev->dev_fd, i,
 						&vdev->region[i]);
+	if (vdev->no_rom)
+		vdev->region[KASSIGN_REGION_ROM].size = 0;
 	vdev->no_line = vdev->info.msi_cap || vdev->info.msix_cap;
 	if (!err && vdev->inject && vdev->info.msix_cap)
 		err = kassign_irq_inject(vdev->dev_fd, KASSIGN_IRQ_MSIX);

@@ -34,7 +34,9 @@ static void exec_agent(const struct keeper *k, int keeper_end)
 	int from[] = { k->dev_fd, k->guest_fd, k->listen_fd, keeper_end };
 	char *argv[] = { (char *)"kassign-agent", (char *)k->state.dev.name,
 			 (char *)(k->irq && !strcmp(k->irq, "irqfd") ?
-				  "irqfd" : "inject"), NULL };
+				  "irqfd" : "inject"),
+			 (char *)(k->rom && strcmp(k->rom, "auto") ?
+				  "norom" : "rom"), NULL };
 	int i;
 
 	/* Out of the way of the fixed numbers first */
@@ -121,6 +123,7 @@ int agent_main(int argc, char **argv)
 	};
 
 	agent.inject = argc > 2 && !strcmp(argv[2], "inject");
+	agent.no_rom = argc > 3 && !strcmp(argv[3], "norom");
 	prctl(PR_SET_NAME, "kassign-agent");
 	return kassign_agent_run(&agent);
 }
