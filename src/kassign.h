@@ -225,10 +225,10 @@ struct kassign_span {
  *
  * Invariants: the domain translates nothing but pages of @cur (and BARs of the guest's
  * devices, peer.c), each to the page pinned for it, which is the one that the VMM has
- * there (else the MMU notifier unmaps it before it returns); what of @cur is not mapped lies in @holes; no
- * page of @cur lies in @resv. IOMMU pages never cross a 2 MiB boundary of the
- * gpa, so whole 2 MiB chunks of a region can be unmapped exactly on every kernel
- * and driver.
+ * there (else the MMU notifier unmaps it before it returns); what of @cur is not
+ * mapped lies in @holes; no page of @cur lies in @resv. IOMMU pages never cross a
+ * 2 MiB boundary of the gpa, so whole 2 MiB chunks of a region can be unmapped exactly
+ * on every kernel and driver.
  *
  * @lock:	all but the counters and what @map_lock protects
  * @active:	a domain is attached; cleared first on the way down
