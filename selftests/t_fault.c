@@ -23,6 +23,7 @@
 #define WORKERS	"/sys/module/kassign/parameters/map_workers"
 #define SITES	"/sys/kernel/debug/kassign/fault_sites"
 #define SLOT_GPA (5ULL << 30)
+#define ROM_GPA (6ULL << 30)
 #define VECTOR	0x41
 
 /* ---- arming ---- */
@@ -586,6 +587,7 @@ TEST(following_the_memory)
 {
 	struct kassign_guest_status st;
 	bool fired = true;
+	unsigned char *rom;
 	struct rig rig;
 	int nr, err;
 
@@ -595,9 +597,14 @@ TEST(following_the_memory)
 		rig.vmm.nr_slots = 1;
 		/* The last page is a chunk of one piece, whatever pages there are. */
 		vmm_add_slot(&rig.vmm, SLOT_GPA, (4 << 20) + 4096, 0, VMM_ANON);
+		/* Nobody may write to this one, so it is pinned in another way. */
+		rom = vmm_add_slot(&rig.vmm, ROM_GPA, 8192, 0, VMM_ANON);
+		memset(rom, 1, 8192);
+		ASSERT_OK(mprotect(rom, 8192, PROT_READ));
 		put_number(NTH, nr);
 		err = kassign_guest_sync(rig.guest, 0, NULL);
 		vmm_del_slot(&rig.vmm, SLOT_GPA);
+		vmm_del_slot(&rig.vmm, ROM_GPA);
 		err |= kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL);
 		fired = disarm();
 		(void)err;
