@@ -24,11 +24,13 @@
  * Code that changes under a CPU. The kernel patches its scheduler when the first VM
  * comes and when the last one goes (preempt notifiers are a static key). Once, a CPU
  * met the patch's int3 after the patch was done, and the kernel died of it. Here the
- * key is on from the beginning.
+ * key is on from the beginning. So is the one that each ping turns on and off, for the
+ * time stamps of packets.
  */
 #include <linux/irq_work.h>
 #include <linux/kvm_host.h>
 #include <linux/module.h>
+#include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/tracepoint.h>
@@ -80,11 +82,13 @@ static int __init nested_svm_init(void)
 		return err;
 	}
 	preempt_notifier_inc();
+	net_enable_timestamp();
 	return 0;
 }
 
 static void __exit nested_svm_exit(void)
 {
+	net_disable_timestamp();
 	preempt_notifier_dec();
 	tracepoint_probe_unregister(&__tracepoint_kvm_exit, on_exit, NULL);
 	tracepoint_probe_unregister(&__tracepoint_kvm_entry, on_entry, NULL);
