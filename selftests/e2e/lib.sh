@@ -30,6 +30,8 @@ t() {
 give_up() {
 	echo "# $program: GUEST $vital DOES NOT ANSWER, the rest is not run"
 	guest inspect "$vital" 2>&1 | sed 's/^/# /'
+	guest stop "$vital"
+	eventually no_keepers
 	echo "1..$nr"
 	exit 1
 }
@@ -89,6 +91,8 @@ eventually() {
 	done
 	"$@"
 }
+
+no_keepers() { ! pgrep -x kassign-keeper >/dev/null; }
 
 no_pins() {
 	local pinned
