@@ -124,7 +124,8 @@ static const struct file_operations bar_file_fops = {
  * kassign_bars_zap - take all mappings of the device's BARs back
  * @dev: dev->lock may be held, mmap_lock not
  *
- * Afterwards an access by a process gives SIGBUS, by a guest an exit.
+ * Afterwards an access gives SIGBUS. There must be no memslots of it any more: a guest's
+ * access would end KVM_RUN with EFAULT.
  */
 void kassign_bars_zap(struct kassign_device *dev)
 {
@@ -212,6 +213,8 @@ int kassign_bar_access(struct kassign_device *dev, unsigned int index, u64 off,
 	if (off >= bar->size || len > bar->size - off || !bar->vaddr)
 		return -EINVAL;
 	dev->trapped++;
+	if (dev->broken)
+		return -EIO;
 	if (kassign_msix_hit(dev, index, off, len))
 		kassign_msix_access(dev, index, off, buf, len, write);
 	else if (write)
@@ -273,7 +276,7 @@ static void bar_slot(struct kassign_device *dev, unsigned int index, u64 gpa)
 void kassign_bars_update(struct kassign_device *dev)
 {
 	bool decode = kassign_config_command(dev) & PCI_COMMAND_MEMORY &&
-		      !kassign_intx_needs_traps(dev);
+		      !kassign_intx_needs_traps(dev) && !dev->broken;
 	unsigned int i;
 
 	for (i = 0; i < PCI_STD_NUM_BARS; i++)

@@ -84,16 +84,28 @@ void kassign_events_end(struct kassign_device *dev)
 
 /* ---- errors ---- */
 
+/*
+ * Memslots go before the mappings behind them: a guest that accesses a slot with nothing
+ * behind it is stopped by KVM (EFAULT), while an access to none is an exit.
+ */
+static void cut_off(struct kassign_device *dev)
+{
+	mutex_lock(&dev->lock);
+	dev->broken = true;
+	pci_clear_master(dev->pdev);
+	kassign_bars_update(dev);
+	mutex_unlock(&dev->lock);
+	kassign_bars_zap(dev);
+}
+
 static void error_happened(struct kassign_device *dev, bool fatal)
 {
 	atomic64_inc(&dev->errors);
 	kassign_vector_signal(event(dev, KASSIGN_IRQ_ERR));
 	pci_warn(dev->pdev, "%s error%s\n", fatal ? "fatal" : "recoverable",
 		 fatal ? "; it will be taken from its guest" : "");
-	if (!fatal)
-		return;
-	pci_clear_master(dev->pdev);
-	kassign_bars_zap(dev);
+	if (fatal)
+		cut_off(dev);
 }
 
 static pci_ers_result_t error_detected(struct pci_dev *pdev,

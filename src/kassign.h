@@ -772,6 +772,7 @@ struct kassign_bound {
  * @state:	enum kassign_dev_state
  * @lock:	all that follows
  * @gone:	quiesced
+ * @broken:	by a fatal error; nobody reaches its BARs any more, and @gone is next
  * @wait:	poll() for @gone
  * @resettable:	a reset method exists
  * @saved:	config space of the host, restored at release
@@ -795,6 +796,7 @@ struct kassign_device {
 
 	struct mutex lock;	/* all that follows */
 	bool gone;
+	bool broken;
 	wait_queue_head_t wait;
 	bool resettable;
 	struct pci_saved_state *saved;
