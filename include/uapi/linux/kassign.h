@@ -281,8 +281,8 @@ struct kassign_area {
  *
  * On: device fd. Accesses by pread/pwrite are 1, 2, 4 or 8 bytes, naturally
  * aligned, for BARs; any size (up to 4096) and alignment for config space and the
- * option ROM, which can only be read. Reads and writes
- * of the MSI-X table and PBA reach virtual ones kept by the module.
+ * option ROM, which can only be read. Reads and writes of the MSI-X table and PBA
+ * reach virtual ones kept by the module.
  */
 struct kassign_region_info {
 	__u32 argsz;
@@ -337,8 +337,8 @@ struct kassign_irq_info {
  * EVENTFD: each interrupt of vector start + i signals fds[i] (the VMM makes it
  * a KVM irqfd). The first call enables the index on the device; later calls change
  * single vectors. MSI-X vectors take an interrupt of the host when they first get
- * an eventfd, where the kernel can add them (6.2), else all at once. Only one of MSI and
- * MSI-X can be enabled (EBUSY). INTX may stay set up meanwhile: it is silent as
+ * an eventfd, where the kernel can add them (6.2), else all at once. Only one of MSI
+ * and MSI-X can be enabled (EBUSY). INTX may stay set up meanwhile: it is silent as
  * long as one of them is enabled.
  *
  * DISABLE: @start and @count 0: tear the index down, whichever way it delivers.
