@@ -139,7 +139,7 @@ void kassign_bars_zap(struct kassign_device *dev)
 void kassign_bars_revive(struct kassign_device *dev)
 {
 	down_write(&dev->bar_sem);
-	dev->bars_live = true;
+	dev->bars_live = !dev->broken;
 	up_write(&dev->bar_sem);
 }
 

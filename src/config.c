@@ -26,7 +26,8 @@
 void kassign_config_show(struct kassign_config *cfg, unsigned int off,
 			 unsigned int len)
 {
-	memset(cfg->virt + off, 0, len);
+	if (off < cfg->size && len <= cfg->size - off)
+		memset(cfg->virt + off, 0, len);
 }
 
 /**
@@ -36,13 +37,15 @@ void kassign_config_show(struct kassign_config *cfg, unsigned int off,
  * @len:   1, 2 or 4
  * @value: what the guest reads at first
  * @wr:    bits the guest may change
+ *
+ * What is behind the end - capabilities of a broken device - is left out.
  */
 void kassign_config_set(struct kassign_config *cfg, unsigned int off,
 			unsigned int len, u32 value, u32 wr)
 {
 	unsigned int i;
 
-	for (i = 0; i < len; i++) {
+	for (i = 0; i < len && off + i < cfg->size; i++) {
 		cfg->virt[off + i] = 0xff;
 		cfg->shadow[off + i] = value >> (8 * i);
 		cfg->wr[off + i] = wr >> (8 * i);
@@ -186,6 +189,11 @@ static u32 hw_dword(struct pci_dev *pdev, unsigned int off)
 	return value;
 }
 
+static bool touches(u64 off, size_t len, unsigned int reg, unsigned int size)
+{
+	return off < reg + size && off + len > reg;
+}
+
 /**
  * kassign_config_read - what the guest reads
  * @dev: dev->lock held
@@ -203,6 +211,9 @@ int kassign_config_read(struct kassign_device *dev, u64 off, u8 *buf, size_t len
 	if (off >= cfg->size || len > cfg->size - off)
 		return -EINVAL;
 	dev->config_accesses++;
+	if (cfg->msi_mask && touches(off, len, cfg->msi_mask + 4, 4))
+		kassign_config_set(cfg, cfg->msi_mask + 4, 4,
+				   kassign_irq_msi_pending(dev), 0);
 	for (i = 0; i < len; i++) {
 		at = off + i;
 		buf[i] = cfg->shadow[at] & cfg->virt[at];
@@ -217,15 +228,12 @@ int kassign_config_read(struct kassign_device *dev, u64 off, u8 *buf, size_t len
 	return 0;
 }
 
-static bool touches(u64 off, size_t len, unsigned int reg, unsigned int size)
-{
-	return off < reg + size && off + len > reg;
-}
-
 static void command_written(struct kassign_device *dev, u16 old)
 {
-	u16 changed = old ^ kassign_config_command(dev);
+	u16 command = kassign_config_command(dev), changed = old ^ command;
 
+	if (command & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER))
+		dev->quiet = false;
 	if (changed & PCI_COMMAND_MASTER) {
 		if (old & PCI_COMMAND_MASTER)
 			pci_clear_master(dev->pdev);
@@ -251,18 +259,18 @@ static bool wants_reset(struct kassign_device *dev, u64 off, size_t len)
 
 /*
  * An address without the flag asks for a dword, and gets the flag with it; one with
- * the flag is to write, which is said to be done (PCI Local Bus 3.0, appendix I).
+ * the flag is to write, which is said to be done (PCI Local Bus 3.0, appendix I). Of the
+ * last dword there may be a part only: the rest reads as 0.
  */
 static void vpd_written(struct kassign_device *dev)
 {
 	struct kassign_config *cfg = &dev->config;
 	u16 addr = kassign_config_get16(dev, cfg->vpd + PCI_VPD_ADDR);
-	__le32 data;
+	__le32 data = 0;
 
 	if (addr & PCI_VPD_ADDR_F) {
 		addr &= ~PCI_VPD_ADDR_F;
-	} else if (pci_read_vpd(dev->pdev, addr & ~3, sizeof(data), &data) ==
-		   sizeof(data)) {
+	} else if (pci_read_vpd(dev->pdev, addr & ~3, sizeof(data), &data) > 0) {
 		kassign_config_set(cfg, cfg->vpd + PCI_VPD_DATA, 4,
 				   le32_to_cpu(data), 0);
 		addr |= PCI_VPD_ADDR_F;

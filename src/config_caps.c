@@ -116,6 +116,17 @@ static void set_words(struct kassign_device *dev, unsigned int pos,
 	}
 }
 
+/* A mask and a pending bit for each vector there can be */
+static void msi_masks(struct kassign_config *cfg, unsigned int pos, u16 flags)
+{
+	unsigned int nr = 1 << ((flags & PCI_MSI_FLAGS_QMASK) >> 1);
+
+	pos += flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32;
+	kassign_config_set(cfg, pos, 4, 0, GENMASK(min(nr, 32U) - 1, 0));
+	kassign_config_set(cfg, pos + 4, 4, 0, 0);
+	cfg->msi_mask = pos;
+}
+
 /* MSI: wholly virtual; the layout says how many vectors, 64 bits, masks. */
 static void msi_cap(struct kassign_device *dev, unsigned int pos)
 {
@@ -124,8 +135,11 @@ static void msi_cap(struct kassign_device *dev, unsigned int pos)
 	bool is64 = flags & PCI_MSI_FLAGS_64BIT;
 
 	kassign_config_set(cfg, pos + PCI_MSI_FLAGS, 2,
-			   flags & (PCI_MSI_FLAGS_QMASK | PCI_MSI_FLAGS_64BIT),
+			   flags & (PCI_MSI_FLAGS_QMASK | PCI_MSI_FLAGS_64BIT |
+				    PCI_MSI_FLAGS_MASKBIT),
 			   PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+	if (flags & PCI_MSI_FLAGS_MASKBIT)
+		msi_masks(cfg, pos, flags);
 	kassign_config_set(cfg, pos + PCI_MSI_ADDRESS_LO, 4, 0, 0xfffffffc);
 	if (is64)
 		kassign_config_set(cfg, pos + PCI_MSI_ADDRESS_HI, 4, 0, ~0);
@@ -188,6 +202,16 @@ static void show_cap(struct kassign_device *dev, unsigned int pos,
 	kassign_config_set(cfg, pos, 2, rule->id, 0);
 }
 
+/*
+ * Some read function 0's: its config space may be locked by a reset that waits for the
+ * lock which the reader holds.
+ */
+static bool is_others_vpd(const struct pci_dev *pdev, u8 id)
+{
+	return id == PCI_CAP_ID_VPD && PCI_FUNC(pdev->devfn) &&
+	       pdev->dev_flags & PCI_DEV_FLAGS_VPD_REF_F0;
+}
+
 /* Walks the hardware's list and links what is shown into one of our own. */
 static void standard_caps(struct kassign_device *dev)
 {
@@ -198,6 +222,7 @@ static void standard_caps(struct kassign_device *dev)
 	u16 head;
 
 	cfg->msi = 0;
+	cfg->msi_mask = 0;
 	cfg->msix = 0;
 	cfg->exp = 0;
 	cfg->af = 0;
@@ -208,7 +233,7 @@ static void standard_caps(struct kassign_device *dev)
 	for (; pos >= PCI_STD_HEADER_SIZEOF && ttl--; pos = (head >> 8) & 0xfc) {
 		head = hw_word(dev->pdev, pos);
 		rule = find_rule(head & 0xff);
-		if (!rule)
+		if (!rule || is_others_vpd(dev->pdev, head & 0xff))
 			continue;
 		show_cap(dev, pos, rule);
 		kassign_config_set(cfg, link, 1, pos, 0);

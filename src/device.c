@@ -3,8 +3,8 @@
  * The PCI driver and the assignment of one function to one guest.
  *
  * The order of every release, whoever starts it: stop new work - bus master
- * off, interrupts torn down - wait for pending transactions - reset - BAR slots
- * and CPU maps removed - detach domain - unmap - unpin - restore the host's
+ * off, interrupts torn down, BAR slots and CPU maps removed - wait for pending
+ * transactions - reset - detach domain - unmap - unpin - restore the host's
  * state. It runs once per assignment, under the device lock, from the last
  * close of the device fd, from the guest's death or from unbind.
  */
@@ -73,20 +73,6 @@ static void forbid_no_snoop(struct pci_dev *pdev)
 				   PCI_EXP_DEVCTL_NOSNOOP_EN);
 }
 
-static int hw_reset(struct kassign_device *dev)
-{
-	int err;
-
-	/* One that was pulled out is not waited for. */
-	if (!pci_device_is_present(dev->pdev))
-		return -ENODEV;
-	err = pci_reset_function_locked(dev->pdev);
-	if (err)
-		return err;
-	dev->resets++;
-	return 0;
-}
-
 static int hw_enable(struct kassign_device *dev, struct kassign_reason *reason)
 {
 	struct pci_dev *pdev = dev->pdev;
@@ -122,18 +108,32 @@ static void hw_disable(struct kassign_device *dev)
 
 static void first_reset(struct kassign_device *dev)
 {
-	int err = hw_reset(dev);
+	struct kassign_bound *bound = pci_get_drvdata(dev->pdev);
+	int err = kassign_reset_hardware(dev);
 
-	dev->resettable = !err;
+	dev->resettable = !err || err == -EBUSY;
+	if (err == -EBUSY && bound->clean)
+		err = 0;
 	if (err)
-		pci_info(dev->pdev, "no usable reset method (errno %d); its state is not cleared between owners\n",
+		pci_info(dev->pdev, "not reset (errno %d); its state is not cleared between owners\n",
 			 -err);
+	bound->clean = false;
+	dev->quiet = true;
 	forbid_no_snoop(dev->pdev);
+}
+
+static void last_reset(struct kassign_device *dev)
+{
+	struct kassign_bound *bound = pci_get_drvdata(dev->pdev);
+
+	bound->clean = !kassign_reset_hardware(dev);
 }
 
 /**
  * kassign_device_do_reset - reset the function and what the guest sees of it
  * @dev: dev->lock and the device lock held
+ *
+ * Errors: EOPNOTSUPP, EBUSY: what the guest sees of it is reset all the same.
  */
 int kassign_device_do_reset(struct kassign_device *dev)
 {
@@ -143,10 +143,13 @@ int kassign_device_do_reset(struct kassign_device *dev)
 	kassign_irq_off(dev);
 	kassign_msix_reset(dev);
 	kassign_config_reset(dev);
+	kassign_irq_follow(dev);
 	kassign_bars_update(dev);
+	dev->quiet = true;
 	/* Nobody may touch the BARs while the reset has decoding off. */
 	kassign_bars_zap(dev);
-	err = hw_reset(dev);
+	kassign_intx_suspend(dev);
+	err = kassign_reset_hardware(dev);
 	forbid_no_snoop(dev->pdev);
 	kassign_intx_sync(dev);
 	kassign_bars_revive(dev);
@@ -209,9 +212,9 @@ static void teardown_device(struct kassign_device *dev)
 	kassign_bars_unslot(dev);
 	mutex_unlock(&dev->lock);
 
-	pci_wait_for_pending_transaction(dev->pdev);
-	hw_reset(dev);
 	kassign_bars_zap(dev);
+	pci_wait_for_pending_transaction(dev->pdev);
+	last_reset(dev);
 	guest_unlink(dev);
 
 	mutex_lock(&dev->lock);

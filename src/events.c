@@ -113,10 +113,12 @@ static pci_ers_result_t error_detected(struct pci_dev *pdev,
 {
 	struct kassign_device *dev = kassign_device_assigned(pdev);
 
-	if (dev && state == pci_channel_io_perm_failure)
+	if (dev && state == pci_channel_io_perm_failure) {
+		cut_off(dev);
 		kassign_device_release_locked(dev);
-	else if (dev)
+	} else if (dev) {
 		error_happened(dev, state == pci_channel_io_frozen);
+	}
 	if (dev)
 		kassign_device_put(dev);
 	switch (state) {

@@ -65,7 +65,7 @@ void kassign_inject(struct kassign_vector *vec)
 	struct kassign_device *dev = vec->dev;
 	struct kassign_msg msg;
 
-	if (!get_message(vec, &msg))
+	if (kassign_vector_held(vec) || !get_message(vec, &msg))
 		return;
 	if (signal_msi(dev->guest, &dev->irqs.scratch, vec->index, &msg) < 0)
 		vec->failed++;

@@ -325,6 +325,21 @@ void kassign_intx_off(struct kassign_device *dev)
 }
 
 /**
+ * kassign_intx_suspend - what the device says of its line means nothing for a while
+ * @dev: the device, about to be reset
+ *
+ * Until kassign_intx_sync().
+ */
+void kassign_intx_suspend(struct kassign_device *dev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->intx.lock, flags);
+	dev->intx.suspended = true;
+	spin_unlock_irqrestore(&dev->intx.lock, flags);
+}
+
+/**
  * kassign_intx_sync - the hardware's own view of the line may have changed
  * @dev: the device
  *

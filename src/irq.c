@@ -53,6 +53,31 @@ unsigned int kassign_irq_count(struct kassign_device *dev, u32 index)
 
 /* ---- handlers ---- */
 
+/* By its bit in MSI's mask: the masks of MSI-X are the VMM's, or inject.c's. */
+static bool is_masked(const struct kassign_vector *vec)
+{
+	const struct kassign_irqs *irqs = &vec->dev->irqs;
+
+	return irqs->index == KASSIGN_IRQ_MSI && vec == irqs->vec + vec->index &&
+	       READ_ONCE(irqs->msi_mask) & BIT(vec->index);
+}
+
+/**
+ * kassign_vector_held - has the guest masked the vector?
+ * @vec: just raised; any context
+ *
+ * If so it waits until it is opened: whoever opens it looks for waiting ones after the
+ * mask has changed, and here the mask is looked at once more after it has begun to wait.
+ */
+bool kassign_vector_held(struct kassign_vector *vec)
+{
+	if (!is_masked(vec))
+		return false;
+	atomic_set(&vec->pending, 1);
+	smp_mb();	/* against open_vectors() */
+	return is_masked(vec) || !atomic_xchg(&vec->pending, 0);
+}
+
 /**
  * kassign_vector_signal - deliver to the eventfd, or note that it waits for one
  * @vec: the vector; any context
@@ -72,17 +97,20 @@ void kassign_vector_signal(struct kassign_vector *vec)
 	rcu_read_unlock();
 }
 
-/* No interrupt is lost. The old one may be in use until synchronize_rcu(). */
+/* The old one may be in use until synchronize_rcu(). */
 static struct eventfd_ctx *swap_trigger(struct kassign_vector *vec,
 					struct eventfd_ctx *ctx)
 {
-	struct eventfd_ctx *old;
+	return rcu_replace_pointer(vec->trigger, ctx,
+				   lockdep_is_held(&vec->dev->lock));
+}
 
-	old = rcu_replace_pointer(vec->trigger, ctx,
-				  lockdep_is_held(&vec->dev->lock));
-	if (ctx && atomic_xchg(&vec->pending, 0))
+/* After synchronize_rcu(): who found nowhere to deliver to has said so. */
+static void deliver_pending(struct kassign_vector *vec)
+{
+	if (rcu_access_pointer(vec->trigger) && atomic_xchg(&vec->pending, 0) &&
+	    !kassign_vector_held(vec))
 		kassign_vector_signal(vec);
-	return old;
 }
 
 /**
@@ -98,6 +126,7 @@ struct eventfd_ctx *kassign_vector_redirect(struct kassign_vector *vec,
 	struct eventfd_ctx *old = swap_trigger(vec, ctx);
 
 	synchronize_rcu();
+	deliver_pending(vec);
 	return old;
 }
 
@@ -107,7 +136,8 @@ static irqreturn_t irq_hard(int irq, void *data)
 
 	if (vec->dev->irqs.injecting)
 		return IRQ_WAKE_THREAD;
-	kassign_vector_signal(vec);
+	if (!kassign_vector_held(vec))
+		kassign_vector_signal(vec);
 	return IRQ_HANDLED;
 }
 
@@ -115,6 +145,15 @@ static irqreturn_t irq_thread(int irq, void *data)
 {
 	kassign_inject(data);
 	return IRQ_HANDLED;
+}
+
+/* As if the device had raised it */
+static void vector_raise(struct kassign_vector *vec)
+{
+	if (vec->dev->irqs.injecting)
+		irq_wake_thread(vec->irq, vec);
+	else if (!kassign_vector_held(vec))
+		kassign_vector_signal(vec);
 }
 
 /* ---- vectors ---- */
@@ -261,11 +300,13 @@ static void put_triggers(struct eventfd_ctx **ctx, u32 count)
 
 /*
  * If KVM knows the eventfd, now or later, and the hardware can post interrupts, they
- * come without us. That it cannot be offered (two vectors with one eventfd) is no error.
+ * come without us, hence not while the guest has the vector masked. That it cannot be
+ * offered (two vectors with one eventfd) is no error.
  */
 static void offer_bypass(struct kassign_vector *vec, struct eventfd_ctx *ctx)
 {
-	if (ctx && kassign_bypass_register(&vec->producer, ctx, vec->irq))
+	if (ctx && !is_masked(vec) &&
+	    kassign_bypass_register(&vec->producer, ctx, vec->irq))
 		pci_dbg(vec->dev->pdev, "vector %u is not offered for posting\n",
 			vec->index);
 }
@@ -285,6 +326,8 @@ static void swap_triggers(struct kassign_device *dev, u32 start, u32 count,
 		offer_bypass(vec, new);
 	}
 	synchronize_rcu();
+	for (i = 0; i < count; i++)
+		deliver_pending(&dev->irqs.vec[start + i]);
 }
 
 /* MSI vectors cannot be added later. */
@@ -391,6 +434,66 @@ static void msi_message(struct kassign_device *dev)
 	spin_unlock_irq(&dev->msix.lock);
 }
 
+/* Those that were raised while they were masked come now. */
+static void open_vectors(struct kassign_device *dev)
+{
+	struct kassign_irqs *irqs = &dev->irqs;
+	unsigned int i;
+
+	smp_mb();	/* against kassign_vector_held() */
+	for (i = 0; irqs->index == KASSIGN_IRQ_MSI && i < irqs->nr; i++)
+		if (!(irqs->msi_mask & BIT(i)) &&
+		    atomic_xchg(&irqs->vec[i].pending, 0))
+			vector_raise(&irqs->vec[i]);
+}
+
+/* Hardware that delivers past us knows nothing of the mask. */
+static void masked_bypass(struct kassign_device *dev, u32 changed)
+{
+	struct kassign_irqs *irqs = &dev->irqs;
+	unsigned int i;
+
+	if (irqs->index != KASSIGN_IRQ_MSI || irqs->injecting)
+		return;
+	for (i = 0; i < irqs->nr; i++) {
+		if (!(changed & BIT(i)))
+			continue;
+		kassign_bypass_unregister(&irqs->vec[i].producer);
+		offer_bypass(&irqs->vec[i],
+			     rcu_dereference_protected(irqs->vec[i].trigger,
+						       lockdep_is_held(&dev->lock)));
+	}
+}
+
+static void msi_masks(struct kassign_device *dev)
+{
+	unsigned int pos = dev->config.msi_mask;
+	u32 mask = pos ? kassign_config_get32(dev, pos) : 0;
+	u32 changed = mask ^ dev->irqs.msi_mask;
+
+	if (!changed)
+		return;
+	WRITE_ONCE(dev->irqs.msi_mask, mask);
+	masked_bypass(dev, changed);
+	open_vectors(dev);
+}
+
+/**
+ * kassign_irq_msi_pending - MSI vectors that wait, a bit each
+ * @dev: the device; dev->lock held
+ */
+u32 kassign_irq_msi_pending(struct kassign_device *dev)
+{
+	struct kassign_irqs *irqs = &dev->irqs;
+	u32 pending = 0;
+	unsigned int i;
+
+	for (i = 0; irqs->index == KASSIGN_IRQ_MSI && i < irqs->nr; i++)
+		if (irqs->msi_mask & BIT(i) && atomic_read(&irqs->vec[i].pending))
+			pending |= BIT(i);
+	return pending;
+}
+
 /**
  * kassign_irq_opened - the guest may have unmasked an MSI-X entry
  * @dev:   the device; dev->lock held
@@ -456,6 +559,7 @@ void kassign_irq_follow(struct kassign_device *dev)
 	int want = -1;
 
 	msi_message(dev);
+	msi_masks(dev);
 	msix_mask_all(dev);
 	if (irqs->index >= 0 && !irqs->injecting)
 		return;
@@ -513,10 +617,7 @@ int kassign_irq_loopback(struct kassign_device *dev, u32 index, u32 start,
 	for (i = start; i < start + count; i++) {
 		if (!irqs->vec[i].irq)
 			return -EINVAL;
-		if (irqs->injecting)
-			irq_wake_thread(irqs->vec[i].irq, &irqs->vec[i]);
-		else
-			kassign_vector_signal(&irqs->vec[i]);
+		vector_raise(&irqs->vec[i]);
 	}
 	return 0;
 }

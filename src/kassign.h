@@ -3,7 +3,7 @@
  * Private header of the kassign module: every object, who owns it, which lock
  * protects what. Layers only look down:
  *
- *   uapi, netlink  ->  device  ->  config, bar, rom, irq, intx  ->  inject, vmslot, peer
+ *   uapi, netlink  ->  device  ->  config, bar, rom, irq, intx, reset  ->  inject, vmslot, peer
  *                      guest   ->  mirror, follow, mapper, chunk  ->
  *                      domain, pin, walk  ->  kvm_view
  *
@@ -528,6 +528,7 @@ u32 kassign_bars_slots(struct kassign_device *dev);
  *
  * @size:	256 or 4096
  * @msi:	offset of the MSI capability, 0 none
+ * @msi_mask:	offset of its mask register, the pending one behind it, 0 none
  * @msix:	offset of the MSI-X capability, 0 none
  * @exp:	offset of the PCIe capability, 0 none
  * @af:		offset of the Advanced Features capability, 0 none
@@ -536,6 +537,7 @@ u32 kassign_bars_slots(struct kassign_device *dev);
 struct kassign_config {
 	u32 size;
 	u16 msi;
+	u16 msi_mask;
 	u16 msix;
 	u16 exp;
 	u16 af;
@@ -657,6 +659,7 @@ struct kassign_msg {
  * @vec:	those vectors
  * @scratch:	struct kvm_msi per vector, for injection
  * @msi:	what the guest wrote to its MSI capability, under msix->lock
+ * @msi_mask:	bit per MSI vector: the guest has it masked
  * @irqs:	interrupts of earlier enables, so that counters never go back
  */
 struct kassign_irqs {
@@ -667,6 +670,7 @@ struct kassign_irqs {
 	struct kassign_vector *vec;
 	struct kassign_scratch scratch;
 	struct kassign_msg msi;
+	u32 msi_mask;
 	u64 irqs;
 	u64 failed;
 };
@@ -681,10 +685,12 @@ int kassign_irq_loopback(struct kassign_device *dev, u32 index, u32 start,
 			 u32 count);
 void kassign_irq_follow(struct kassign_device *dev);
 void kassign_irq_opened(struct kassign_device *dev, unsigned int entry);
+u32 kassign_irq_msi_pending(struct kassign_device *dev);
 void kassign_irq_off(struct kassign_device *dev);
 void kassign_irq_enabled(struct kassign_device *dev, u32 *index, u32 *vectors);
 void kassign_irq_totals(struct kassign_device *dev, u64 *irqs, u64 *failed);
 
+bool kassign_vector_held(struct kassign_vector *vec);
 void kassign_vector_signal(struct kassign_vector *vec);
 struct eventfd_ctx *kassign_vector_redirect(struct kassign_vector *vec,
 					    struct eventfd_ctx *ctx);
@@ -695,6 +701,7 @@ int kassign_intx_resample(struct kassign_device *dev, s32 fd);
 int kassign_intx_mask(struct kassign_device *dev, bool mask);
 int kassign_intx_loopback(struct kassign_device *dev, u32 start, u32 count);
 void kassign_intx_off(struct kassign_device *dev);
+void kassign_intx_suspend(struct kassign_device *dev);
 void kassign_intx_sync(struct kassign_device *dev);
 bool kassign_intx_needs_traps(struct kassign_device *dev);
 
@@ -739,6 +746,10 @@ void kassign_rom_init(struct kassign_device *dev);
 void kassign_rom_exit(struct kassign_device *dev);
 int kassign_rom_read(struct kassign_device *dev, u64 off, void *buf, size_t len);
 
+/* ---- reset.c ---- */
+
+int kassign_reset_hardware(struct kassign_device *dev);
+
 /* ---- device.c ---- */
 
 /**
@@ -746,14 +757,16 @@ int kassign_rom_read(struct kassign_device *dev, u64 off, void *buf, size_t len)
  * @node:	in kassign_bounds
  * @pdev:	the function
  * @assigned:	its assignment, NULL when free
+ * @clean:	reset since anybody used it; under device_lock(pdev)
  *
- * All under kassign_lock; @assigned only changes with device_lock(pdev) held
+ * All else under kassign_lock; @assigned only changes with device_lock(pdev) held
  * as well.
  */
 struct kassign_bound {
 	struct list_head node;
 	struct pci_dev *pdev;
 	struct kassign_device *assigned;
+	bool clean;
 };
 
 /**
@@ -775,6 +788,7 @@ struct kassign_bound {
  * @broken:	by a fatal error; nobody reaches its BARs any more, and @gone is next
  * @wait:	poll() for @gone
  * @resettable:	a reset method exists
+ * @quiet:	the guest has not used it since it asked for its reset
  * @saved:	config space of the host, restored at release
  * @inode:	own inode, so that its mappings can be zapped
  * @bar_sem:	@bars_live against page faults
@@ -799,6 +813,7 @@ struct kassign_device {
 	bool broken;
 	wait_queue_head_t wait;
 	bool resettable;
+	bool quiet;
 	struct pci_saved_state *saved;
 	struct inode *inode;
 	struct rw_semaphore bar_sem;

@@ -407,7 +407,8 @@ static int serve_reset(struct vfu_device *vdev, struct vfu_msg *msg)
 {
 	int err = kassign_device_reset(vdev->dev_fd);
 
-	if (err && err != -EOPNOTSUPP)
+	/* The hardware cannot, or not yet: the guest sees no difference. */
+	if (err && err != -EOPNOTSUPP && err != -EBUSY)
 		note(vdev, "resetting the device", err);
 	else
 		vdev->event(vdev->event_ctx, "reset\n");

@@ -390,8 +390,10 @@ struct kassign_set_irqs {
  *
  * On: device fd. Interrupts are torn down, the function is reset and the
  * virtual config space returns to its state after attach (BARs unset, decoding
- * off). Errors: EOPNOTSUPP (the device has no reset method; the virtual state
- * is reset all the same).
+ * off). Errors, with the virtual state reset all the same: EOPNOTSUPP (the device
+ * has no reset method), EBUSY (it can only be reset together with other functions,
+ * and one of them is in use; once the guest has asked for the reset of the last of
+ * its own among them, all are reset).
  */
 struct kassign_device_reset {
 	__u32 argsz;
