@@ -255,6 +255,47 @@ static int check_display(struct checker *c, struct problem *p)
 		       "%s is the screen of the host", c->req->dev.name);
 }
 
+static int find_neighbour(const struct pci_dev_info *other, void *arg)
+{
+	struct pci_dev_info *found = arg;
+
+	if (other->bdf.domain != found->bdf.domain ||
+	    other->bdf.bus != found->bdf.bus ||
+	    !memcmp(&other->bdf, &found->bdf, sizeof(other->bdf)))
+		return 0;
+	*found = *other;
+	return 1;
+}
+
+/*
+ * The attribute names the kernel's methods for this function alone. That of the bus it
+ * may have from a time when no other function had been found there.
+ */
+static int check_reset(struct checker *c, struct problem *p)
+{
+	struct pci_dev_info other = c->req->dev;
+	char path[160], methods[64];
+	bool shared;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_method",
+		 c->req->dev.name);
+	read_text(path, methods, sizeof(methods));
+	if (methods[0] && strcmp(methods, "bus"))
+		return 0;
+	shared = pci_for_each(find_neighbour, &other);
+	if (methods[0] && !shared)
+		return 0;
+	c->warned = true;
+	if (!shared)
+		return problem(p, EXIT_REFUSED, NULL,
+			       "%s has no way to be reset; what a guest leaves in it, the next one finds",
+			       c->req->dev.name);
+	return problem(p, EXIT_REFUSED,
+		       "attach all functions of its slot to the same guest",
+		       "%s can only be reset together with %s and all else on its bus, while none of them is in use",
+		       c->req->dev.name, other.name);
+}
+
 enum { ALWAYS, WITH_DEV, WITH_GUEST, WITH_QMP };
 
 static const struct check {
@@ -272,6 +313,7 @@ static const struct check {
 	{ "link not needed by the host", WITH_DEV, check_link },
 	{ "no disks in use", WITH_DEV, check_storage },
 	{ "not the host's screen", WITH_DEV, check_display },
+	{ "can be reset by itself", WITH_DEV, check_reset },
 	{ "option ROM", ALWAYS, check_rom },
 	{ "guest found", ALWAYS, check_guest },
 	{ "QMP reachable", WITH_GUEST, check_qmp },
