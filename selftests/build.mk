@@ -13,13 +13,13 @@ GUEST_FLAGS := -std=gnu11 -O1 -Wall -Wextra $(WERROR) -ffreestanding -fno-pie \
 	-no-pie -nostdlib -static -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables
 
-vmm-src := $(wildcard $(addprefix selftests/vmm/,tap.c vmm.c host.c nic.c witness.c rnd.c mirror.c vfio.c))
+vmm-src := $(wildcard $(addprefix selftests/vmm/,tap.c vmm.c host.c nic.c witness.c rnd.c mirror.c vfio.c fuzz.c))
 vmm-obj := $(vmm-src:%.c=$(OUT)/%.o)
 tests := $(patsubst selftests/%.c,%,$(wildcard selftests/t_*.c))
 benches := $(patsubst selftests/%.c,%,$(wildcard selftests/bench_*.c))
 units := $(patsubst selftests/unit/%.c,%,$(wildcard selftests/unit/test_*.c))
 
-all: $(addprefix $(OUT)/,$(tests) $(benches)) $(units:%=$(OUT)/%)
+all: $(addprefix $(OUT)/,$(tests) $(benches) odd) $(units:%=$(OUT)/%)
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
@@ -38,6 +38,11 @@ $(OUT)/t_%: $(OUT)/selftests/t_%.o $(vmm-obj) $(TOOLS)/libkassign.a
 # These have a main() of their own.
 $(OUT)/bench_%: $(OUT)/selftests/bench_%.o $(vmm-obj) $(TOOLS)/libkassign.a
 	$(CC) -o $@ $(filter-out %/tap.o,$(filter %.o,$^)) $(LIBS)
+
+# A device for the virtual host: the agent's protocol, nothing of the library
+odd-obj := $(OUT)/selftests/host/odd.o $(patsubst %,$(TOOLS)/userspace/agent/%.o,vfu_device vfu_msg)
+$(OUT)/odd: $(odd-obj)
+	$(CC) -o $@ $^
 
 # Unit tests take what they test from the tools' objects.
 $(OUT)/test_vfu: unit-obj := userspace/agent/vfu_device.o userspace/agent/vfu_msg.o
@@ -63,6 +68,6 @@ $(OUT)/test_%: $(OUT)/selftests/unit/test_%.o $(wildcard $(TOOLS)/userspace/*/*.
 	$(CC) -o $@ $< $(unit-obj:%=$(TOOLS)/%) $(UNIT_LDFLAGS) $(LIBS) \
 		$(shell pkg-config --libs cmocka json-c)
 
--include $(vmm-obj:.o=.d) $(units:%=$(OUT)/selftests/unit/%.d) $(state-obj:.o=.d) $(patsubst %,$(OUT)/selftests/%.d,$(tests) $(benches))
+-include $(vmm-obj:.o=.d) $(OUT)/selftests/host/odd.d $(units:%=$(OUT)/selftests/unit/%.d) $(state-obj:.o=.d) $(patsubst %,$(OUT)/selftests/%.d,$(tests) $(benches))
 .SECONDARY:
 .PHONY: all

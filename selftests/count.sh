@@ -36,6 +36,10 @@ selected() {
 	done
 }
 
+# Of the tests of the module, those for the usual devices of a virtual host, and for odd ones
+usual_tests() { selected build/tests/t_* | grep -vE '/t_(odd|reset)$'; }
+odd_tests() { selected build/tests/t_{odd,reset}; }
+
 # Settings that the programs inside read
 passed_on() {
 	local name
