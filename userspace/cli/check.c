@@ -255,15 +255,9 @@ static int check_display(struct checker *c, struct problem *p)
 		       "%s is the screen of the host", c->req->dev.name);
 }
 
-static int find_neighbour(const struct pci_dev_info *other, void *arg)
+static int take_first(const struct pci_dev_info *other, void *arg)
 {
-	struct pci_dev_info *found = arg;
-
-	if (other->bdf.domain != found->bdf.domain ||
-	    other->bdf.bus != found->bdf.bus ||
-	    !memcmp(&other->bdf, &found->bdf, sizeof(other->bdf)))
-		return 0;
-	*found = *other;
+	*(struct pci_dev_info *)arg = *other;
 	return 1;
 }
 
@@ -273,7 +267,7 @@ static int find_neighbour(const struct pci_dev_info *other, void *arg)
  */
 static int check_reset(struct checker *c, struct problem *p)
 {
-	struct pci_dev_info other = c->req->dev;
+	struct pci_dev_info other;
 	char path[160], methods[64];
 	bool shared;
 
@@ -282,7 +276,7 @@ static int check_reset(struct checker *c, struct problem *p)
 	read_text(path, methods, sizeof(methods));
 	if (methods[0] && strcmp(methods, "bus"))
 		return 0;
-	shared = pci_for_each(find_neighbour, &other);
+	shared = pci_for_each_on_bus(&c->req->dev, take_first, &other);
 	if (methods[0] && !shared)
 		return 0;
 	c->warned = true;

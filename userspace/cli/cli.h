@@ -69,6 +69,10 @@ int pci_set_override(const struct pci_dev_info *dev, const char *driver,
 		     struct problem *p);
 /* Calls @fn for every PCI function; stops at the first non-zero answer. */
 int pci_for_each(int (*fn)(const struct pci_dev_info *dev, void *arg), void *arg);
+/* The same without titles, for every other function on the device's bus. */
+int pci_for_each_on_bus(const struct pci_dev_info *dev,
+			int (*fn)(const struct pci_dev_info *other, void *arg),
+			void *arg);
 /* Calls @fn for every other function of the device's IOMMU group. */
 int pci_for_each_peer(const struct pci_dev_info *dev,
 		      int (*fn)(const struct pci_dev_info *peer, void *arg),

@@ -198,6 +198,17 @@ int pci_for_each(int (*fn)(const struct pci_dev_info *dev, void *arg), void *arg
 	return each_in(DEVICES, fn, arg, NULL, true);
 }
 
+int pci_for_each_on_bus(const struct pci_dev_info *dev,
+			int (*fn)(const struct pci_dev_info *other, void *arg),
+			void *arg)
+{
+	char path[PATH_MAX];
+
+	/* Behind the link to it, beside it: what is below the same bridge. */
+	attr_path(dev, "..", path, sizeof(path));
+	return each_in(path, fn, arg, dev->name, false);
+}
+
 int pci_for_each_peer(const struct pci_dev_info *dev,
 		      int (*fn)(const struct pci_dev_info *peer, void *arg),
 		      void *arg)
