@@ -51,6 +51,32 @@ unsigned int kassign_irq_count(struct kassign_device *dev, u32 index)
 	return max(nr, 0);
 }
 
+/* ---- what the guest has in its registers ---- */
+
+static bool enabled_by_guest(struct kassign_device *dev, u32 index)
+{
+	struct kassign_config *cfg = &dev->config;
+
+	if (index == KASSIGN_IRQ_MSIX)
+		return cfg->msix &&
+		       kassign_config_get16(dev, cfg->msix + PCI_MSIX_FLAGS) &
+		       PCI_MSIX_FLAGS_ENABLE;
+	return cfg->msi && kassign_config_get16(dev, cfg->msi + PCI_MSI_FLAGS) &
+	       PCI_MSI_FLAGS_ENABLE;
+}
+
+/* Vectors the guest has enabled */
+static unsigned int guest_vectors(struct kassign_device *dev, u32 index)
+{
+	u16 flags;
+
+	if (index == KASSIGN_IRQ_MSIX)
+		return dev->msix.nr;
+	flags = kassign_config_get16(dev, dev->config.msi + PCI_MSI_FLAGS);
+	return min_t(unsigned int, 1 << ((flags & PCI_MSI_FLAGS_QSIZE) >> 4),
+		     kassign_irq_count(dev, index));
+}
+
 /* ---- handlers ---- */
 
 /* By its bit in MSI's mask: the masks of MSI-X are the VMM's, or inject.c's. */
@@ -330,20 +356,34 @@ static void swap_triggers(struct kassign_device *dev, u32 start, u32 count,
 		deliver_pending(&dev->irqs.vec[start + i]);
 }
 
-/* MSI vectors cannot be added later. */
+/*
+ * MSI vectors cannot be added later, and a VMM may bring the eventfds of a guest's in
+ * several calls: so at least what the guest has enabled.
+ */
+static unsigned int vectors_to_enable(struct kassign_device *dev, u32 index, u32 last)
+{
+	unsigned int nr = roundup_pow_of_two(last);
+
+	if (index == KASSIGN_IRQ_MSIX)
+		return dev->msix.nr;
+	return enabled_by_guest(dev, index) ? max(nr, guest_vectors(dev, index)) : nr;
+}
+
 static int eventfds_enable(struct kassign_device *dev, u32 index, u32 start,
 			   u32 count, struct eventfd_ctx **ctx)
 {
-	u32 i, last = start + count;
+	bool first = dev->irqs.index < 0;
 	int err = 0;
+	u32 i;
 
-	if (dev->irqs.index < 0)
+	if (first)
 		err = vectors_alloc(dev, index,
-				    index == KASSIGN_IRQ_MSI ?
-				    roundup_pow_of_two(last) : dev->msix.nr);
+				    vectors_to_enable(dev, index, start + count));
 	for (i = 0; i < count && !err; i++)
 		if (ctx[i])
 			err = vector_need(dev, start + i);
+	if (err && first)
+		kassign_irq_off(dev);
 	return err;
 }
 
@@ -389,30 +429,9 @@ int kassign_irq_set_eventfds(struct kassign_device *dev, u32 index, u32 start,
 
 /* ---- delivery by injection ---- */
 
-static bool guest_enabled(struct kassign_device *dev, u32 index)
+static bool wants_injection(struct kassign_device *dev, u32 index)
 {
-	struct kassign_config *cfg = &dev->config;
-
-	if (!(dev->irqs.inject & BIT(index)))
-		return false;
-	if (index == KASSIGN_IRQ_MSIX)
-		return cfg->msix &&
-		       kassign_config_get16(dev, cfg->msix + PCI_MSIX_FLAGS) &
-		       PCI_MSIX_FLAGS_ENABLE;
-	return cfg->msi && kassign_config_get16(dev, cfg->msi + PCI_MSI_FLAGS) &
-	       PCI_MSI_FLAGS_ENABLE;
-}
-
-/* Vectors the guest has enabled */
-static unsigned int guest_vectors(struct kassign_device *dev, u32 index)
-{
-	u16 flags;
-
-	if (index == KASSIGN_IRQ_MSIX)
-		return dev->msix.nr;
-	flags = kassign_config_get16(dev, dev->config.msi + PCI_MSI_FLAGS);
-	return min_t(unsigned int, 1 << ((flags & PCI_MSI_FLAGS_QSIZE) >> 4),
-		     kassign_irq_count(dev, index));
+	return dev->irqs.inject & BIT(index) && enabled_by_guest(dev, index);
 }
 
 static void msi_message(struct kassign_device *dev)
@@ -563,9 +582,9 @@ void kassign_irq_follow(struct kassign_device *dev)
 	msix_mask_all(dev);
 	if (irqs->index >= 0 && !irqs->injecting)
 		return;
-	if (guest_enabled(dev, KASSIGN_IRQ_MSIX))
+	if (wants_injection(dev, KASSIGN_IRQ_MSIX))
 		want = KASSIGN_IRQ_MSIX;
-	else if (guest_enabled(dev, KASSIGN_IRQ_MSI))
+	else if (wants_injection(dev, KASSIGN_IRQ_MSI))
 		want = KASSIGN_IRQ_MSI;
 	if (want == irqs->index &&
 	    (want < 0 || guest_vectors(dev, want) == irqs->nr))
