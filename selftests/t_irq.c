@@ -3,8 +3,11 @@
  * Interrupts: both ways into the guest.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <linux/pci_regs.h>
+#include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -203,6 +206,35 @@ TEST(the_two_ways_exclude_each_other)
 		  -EBUSY);
 	count_irqs(&rig, 1);
 	rig_end(&rig);
+}
+
+/* A VM without an interrupt controller in KVM: its VMM delivers what the eventfds tell. */
+TEST(without_an_irqchip_eventfds_tell_and_nothing_is_injected)
+{
+	int32_t fd = eventfd(0, EFD_NONBLOCK);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct rig rig = { };
+	uint64_t count;
+
+	host_bind(EDU);
+	ASSERT_OK(rig.vmm.kvm_fd = open("/dev/kvm", O_RDWR));
+	ASSERT_OK(rig.vmm.vm_fd = ioctl(rig.vmm.kvm_fd, KVM_CREATE_VM, 0));
+	vmm_add_slot(&rig.vmm, 0, VMM_LOW_SIZE, 0, VMM_ANON);
+	rig.guest = rig_guest(&rig);
+	rig.dev = rig_assign(rig.guest, EDU);
+	ASSERT_OK(rig.dev);
+	ASSERT_EQ(kassign_irq_inject(rig.dev, KASSIGN_IRQ_MSI), -EOPNOTSUPP);
+	ASSERT_EQ(kassign_irq_eventfds(rig.dev, KASSIGN_IRQ_MSI, 0, 1, &fd), 0);
+	config_write(rig.dev, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+	raise_irq(&rig);
+	ASSERT_EQ(poll(&p, 1, 2000), 1);
+	ASSERT_EQ(read(fd, &count, sizeof(count)), sizeof(count));
+	ASSERT_EQ(count, 1);
+	close(rig.dev);
+	close(rig.guest);
+	close(rig.ctl);
+	close(rig.vmm.vm_fd);
+	close(rig.vmm.kvm_fd);
 }
 
 TEST(loopback_delivers_without_the_device)

@@ -10,6 +10,35 @@
 
 #include "kassign.h"
 
+static int probe(struct kassign_guest *guest, void *arg)
+{
+	const struct kassign_scratch *scratch = arg;
+	struct kvm_irq_level *line = scratch->kaddr;
+
+	/* Behind every table of routes: nothing happens to it. */
+	line->irq = INT_MAX;
+	return kassign_vm_ioctl(guest, KVM_IRQ_LINE, scratch->uaddr);
+}
+
+/**
+ * kassign_inject_possible - does KVM have the guest's local APICs?
+ * @guest: its VMM may have them instead
+ *
+ * Returns 0, EOPNOTSUPP if it has not, or why it could not be asked.
+ */
+int kassign_inject_possible(struct kassign_guest *guest)
+{
+	struct kassign_scratch scratch;
+	int err;
+
+	err = kassign_scratch_map(guest, &scratch, sizeof(struct kvm_irq_level));
+	if (err)
+		return err;
+	err = kassign_vmm_run(guest, probe, &scratch);
+	kassign_scratch_unmap(guest, &scratch);
+	return err == -ENXIO ? -EOPNOTSUPP : err;
+}
+
 /**
  * kassign_inject_prepare - room for the arguments
  * @dev: dev->lock held
@@ -31,7 +60,7 @@ static bool get_message(struct kassign_vector *vec, struct kassign_msg *msg)
 	spin_lock_irq(&dev->msix.lock);
 	*msg = dev->irqs.msi;
 	spin_unlock_irq(&dev->msix.lock);
-	msg->data |= vec->index;
+	msg->data = (msg->data & ~(dev->irqs.nr - 1)) | vec->index;
 	return true;
 }
 

@@ -596,11 +596,16 @@ void kassign_irq_follow(struct kassign_device *dev)
 
 int kassign_irq_inject_on(struct kassign_device *dev, u32 index)
 {
+	int err;
+
 	if (index == KASSIGN_IRQ_INTX || is_event(index) ||
 	    !kassign_irq_count(dev, index))
 		return -EINVAL;
 	if (dev->irqs.index == (int)index && !dev->irqs.injecting)
 		return -EBUSY;
+	err = kassign_inject_possible(dev->guest);
+	if (err)
+		return err;
 	dev->irqs.inject |= BIT(index);
 	kassign_irq_follow(dev);
 	return 0;

@@ -714,6 +714,7 @@ void kassign_events_end(struct kassign_device *dev);
 extern const struct pci_error_handlers kassign_error_handlers;
 
 void kassign_inject(struct kassign_vector *vec);
+int kassign_inject_possible(struct kassign_guest *guest);
 int kassign_inject_prepare(struct kassign_device *dev, unsigned int nr);
 void kassign_inject_kick(struct kassign_device *dev, unsigned int entry);
 

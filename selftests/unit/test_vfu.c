@@ -103,11 +103,13 @@ int __wrap_kassign_irq_disable(int fd, uint32_t index)
 	return 0;
 }
 
+static int inject_err;
+
 int __wrap_kassign_irq_inject(int fd, uint32_t index)
 {
 	(void)fd;
 	(void)index;
-	return 0;
+	return inject_err;
 }
 
 int __wrap_kassign_device_reset(int fd)
@@ -173,6 +175,7 @@ static int setup(void **state)
 	resets = 0;
 	disables = 0;
 	device_err = 0;
+	inject_err = 0;
 	nr_accesses = 0;
 	events = 0;
 	return vfu_device_init(&vdev);
@@ -325,6 +328,30 @@ static void msix_is_hidden_once(void **state)
 	assert_int_equal(read_config(0, 4096), 0);
 	answer(1, 0);
 	assert_int_equal(data[MSIX_CAP], 0x11);
+}
+
+static void msix_is_never_shown_where_nobody_can_deliver_it(void **state)
+{
+	unsigned char *data = BODY + sizeof(struct vfu_region_access);
+
+	(void)state;
+	inject_err = -EOPNOTSUPP;
+	assert_int_equal(vfu_device_init(&vdev), 0);
+	inject_err = -EIO;
+	assert_int_equal(vfu_device_init(&vdev), -EIO);
+	inject_err = -EOPNOTSUPP;
+	assert_int_equal(vfu_device_init(&vdev), 0);
+	assert_int_equal(read_config(0, 4096), 0);
+	answer(1, 0);
+	assert_int_equal(data[MSIX_CAP], 0x09);
+	assert_int_equal(read_config(MSIX_CAP, 4), 0);
+	answer(1, 0);
+	assert_int_equal(data[0], 0x09);
+	assert_int_equal(data[2], 12);
+	/* What is beside it is not touched. */
+	assert_int_equal(read_config(MSIX_CAP + 4, 4), 0);
+	answer(1, 0);
+	assert_int_equal(data[0], 0x47);
 }
 
 /* QEMU asks for all of it at once. */
@@ -619,6 +646,7 @@ int main(void)
 		T(reply_sizes),
 		T(a_dead_device_is_refused_at_the_gate),
 		T(msix_is_hidden_once),
+		T(msix_is_never_shown_where_nobody_can_deliver_it),
 		T(an_option_rom_is_read_in_one_piece),
 		T(an_option_rom_can_be_hidden),
 		T(a_device_that_goes_during_plug_in_is_answered_for),

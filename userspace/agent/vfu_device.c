@@ -12,7 +12,8 @@
  *
  * QEMU up to 11.1 at least aborts the whole VM when a device is unplugged of
  * which it knows that it has MSI-X. With @inject the capability's id is hidden
- * in the one read of config space QEMU learns from; the guest sees it later.
+ * in the one read of config space QEMU learns from; the guest sees it later, unless
+ * KVM cannot inject, not having the APICs: then devices have MSI or a line.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -286,26 +287,26 @@ static int access_region(struct vfu_device *vdev, struct vfu_region_access *arg,
 	return 0;
 }
 
-/* A vendor capability of the same length stands in for MSI-X, once. */
+/* The client reads something else there. */
+static void put_byte(struct vfu_region_access *arg, uint64_t reg, uint8_t value)
+{
+	if (arg->offset <= reg && reg - arg->offset < arg->count)
+		arg->data[reg - arg->offset] = value;
+}
+
+/* A vendor capability of the same length stands in for MSI-X, once or always. */
 static void hide_msix(struct vfu_device *vdev, struct vfu_region_access *arg)
 {
 	unsigned int pos = vdev->info.msix_cap;
+	bool once = vdev->hide_msix && !arg->offset && arg->count >= 256;
 
-	if (!vdev->hide_msix || arg->region != KASSIGN_REGION_CONFIG ||
-	    arg->offset || arg->count < 256)
+	if (arg->region != KASSIGN_REGION_CONFIG || !(once || vdev->no_msix))
 		return;
 	vdev->hide_msix = false;
 	if (!pos)
 		return;
-	arg->data[pos] = PCI_CAP_ID_VNDR;
-	arg->data[pos + 2] = PCI_CAP_MSIX_SIZEOF;
-}
-
-static void hide_register(struct vfu_region_access *arg, uint64_t reg, size_t len)
-{
-	for (; len; len--, reg++)
-		if (arg->offset <= reg && reg - arg->offset < arg->count)
-			arg->data[reg - arg->offset] = 0;
+	put_byte(arg, pos, PCI_CAP_ID_VNDR);
+	put_byte(arg, pos + 2, PCI_CAP_MSIX_SIZEOF);
 }
 
 /*
@@ -314,12 +315,14 @@ static void hide_register(struct vfu_region_access *arg, uint64_t reg, size_t le
  */
 static void hide_registers(struct vfu_device *vdev, struct vfu_region_access *arg)
 {
+	unsigned int i;
+
 	if (arg->region != KASSIGN_REGION_CONFIG)
 		return;
 	if (vdev->no_line)
-		hide_register(arg, PCI_INTERRUPT_PIN, 1);
-	if (vdev->no_rom)
-		hide_register(arg, PCI_ROM_ADDRESS, 4);
+		put_byte(arg, PCI_INTERRUPT_PIN, 0);
+	for (i = 0; vdev->no_rom && i < 4; i++)
+		put_byte(arg, PCI_ROM_ADDRESS + i, 0);
 }
 
 /* The device did not. */
@@ -461,8 +464,10 @@ int vfu_device_init(struct vfu_device *vdev)
 						&vdev->region[i]);
 	if (vdev->no_rom)
 		vdev->region[KASSIGN_REGION_ROM].size = 0;
-	vdev->no_line = vdev->info.msi_cap || vdev->info.msix_cap;
 	if (!err && vdev->inject && vdev->info.msix_cap)
 		err = kassign_irq_inject(vdev->dev_fd, KASSIGN_IRQ_MSIX);
-	return err;
+	vdev->no_msix = err == -EOPNOTSUPP;
+	vdev->no_line = vdev->info.msi_cap ||
+			(vdev->info.msix_cap && !vdev->no_msix);
+	return vdev->no_msix ? 0 : err;
 }

@@ -13,6 +13,7 @@
  * @dev_fd:	kassign device fd
  * @guest_fd:	kassign guest fd
  * @inject:	MSI-X is delivered by the module and hidden from the client
+ * @no_msix:	nor can the module deliver it: the guest does not see it either
  * @no_line:	the device has MSI or MSI-X: its interrupt line is not shown
  * @no_rom:	the device's option ROM is not shown: the VMM has another, or none
  * @hide_msix:	the next whole read of config space hides the capability
@@ -31,6 +32,7 @@ struct vfu_device {
 	int dev_fd;
 	int guest_fd;
 	bool inject;
+	bool no_msix;
 	bool no_line;
 	bool no_rom;
 	bool hide_msix;

@@ -337,9 +337,10 @@ struct kassign_irq_info {
  * EVENTFD: each interrupt of vector start + i signals fds[i] (the VMM makes it
  * a KVM irqfd). The first call enables the index on the device; later calls change
  * single vectors. MSI-X vectors take an interrupt of the host when they first get
- * an eventfd, where the kernel can add them (6.2), else all at once. Only one of MSI
- * and MSI-X can be enabled (EBUSY). INTX may stay set up meanwhile: it is silent as
- * long as one of them is enabled.
+ * an eventfd, where the kernel can add them (6.2), else all at once; of MSI the first
+ * call takes as many as it says, or as the guest has enabled. Only one of MSI and
+ * MSI-X can be enabled (EBUSY). INTX may stay set up meanwhile: it is silent as long
+ * as one of them is enabled.
  *
  * DISABLE: @start and @count 0: tear the index down, whichever way it delivers.
  *
@@ -362,7 +363,8 @@ struct kassign_irq_info {
  *
  * Errors: EBADF/EINVAL (not an eventfd), ENOSPC (no vectors left on the host),
  * EBUSY (the other index is enabled; EVENTFD while INJECT is in force; the
- * device cannot share its line with another that uses it on the host).
+ * device cannot share its line with another that uses it on the host), EOPNOTSUPP
+ * (INJECT: the VMM has the guest's local APICs, not KVM).
  */
 struct kassign_set_irqs {
 	__u32 argsz;
