@@ -242,8 +242,6 @@ TEST(no_change_is_followed_when_the_mirror_is_blind)
 	}
 }
 
-/* ---- permissions ---- */
-
 static bool soon(bool (*is)(struct rig *rig, struct memory *mem),
 		 struct rig *rig, struct memory *mem, bool wanted)
 {
@@ -253,6 +251,86 @@ static bool soon(bool (*is)(struct rig *rig, struct memory *mem),
 		usleep(10000);
 	return is(rig, mem) == wanted;
 }
+
+static bool is_missing(struct rig *rig, struct memory *mem)
+{
+	(void)mem;
+	return status(rig).missing_bytes > 0;
+}
+
+/* ---- two slots that meet within a huge page ---- */
+
+#define SEAM		(3 * HUGE + HUGE / 2)
+
+/* As one file that a VMM shows in two slots, added one after the other */
+static void add_seam(struct rig *rig, struct memory *mem)
+{
+	*mem = (struct memory) { .hva = vmm_reserve(SIZE), .fd = -1 };
+	get_small(mem);
+	memset(mem->hva, 1, SIZE);
+	mirror_blind(false);
+	rig_start(rig, EDU, VMM_ANON);
+	edu_enable(rig, BAR0_GPA);
+	vmm_set_slot(&rig->vmm, SLOT, HIGH_GPA, mem->hva, SEAM);
+	ASSERT_EQ(kassign_guest_sync(rig->guest, 0, NULL), 0);
+}
+
+static void add_rest(struct rig *rig, struct memory *mem)
+{
+	vmm_set_slot(&rig->vmm, SLOT + 1, HIGH_GPA + SEAM, mem->hva + SEAM,
+		     SIZE - SEAM);
+	ASSERT_EQ(kassign_guest_sync(rig->guest, 0, NULL), 0);
+}
+
+static void discard_at(struct memory *mem, size_t at)
+{
+	ASSERT_OK(madvise(mem->hva + at, LENGTH, MADV_DONTNEED));
+}
+
+TEST(a_discard_beside_a_seam_is_followed)
+{
+	long pins = host_pins();
+	struct memory mem;
+	struct rig rig;
+
+	add_seam(&rig, &mem);
+	add_rest(&rig, &mem);
+	expect_exact(&rig);
+	discard_at(&mem, SEAM + 0x5000);
+	expect_exact_soon(&rig);
+	ASSERT(reaches(&rig, HIGH_GPA + SEAM + 0x5000, mem.hva + SEAM + 0x5000));
+	discard_at(&mem, SEAM - 0x5000);
+	expect_exact_soon(&rig);
+	ASSERT(reaches(&rig, HIGH_GPA + SEAM - 0x5000, mem.hva + SEAM - 0x5000));
+	/* One side goes, the other stays. */
+	vmm_set_slot(&rig.vmm, SLOT, HIGH_GPA, mem.hva, 0);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
+	expect_exact(&rig);
+	ASSERT(reaches(&rig, HIGH_GPA + SEAM, mem.hva + SEAM));
+	ASSERT(!reaches(&rig, HIGH_GPA + SEAM - 0x1000, mem.hva + SEAM - 0x1000));
+	end(&rig, &mem);
+	host_expect_pins(pins);
+}
+
+/* One side has a hole when the other comes, and when all of it goes. */
+TEST(a_hole_beside_a_seam_loses_nothing)
+{
+	long pins = host_pins();
+	struct memory mem;
+	struct rig rig;
+
+	add_seam(&rig, &mem);
+	ASSERT_OK(mprotect(mem.hva + SEAM - 0x5000, LENGTH, PROT_NONE));
+	ASSERT(soon(is_missing, &rig, &mem, true));
+	add_rest(&rig, &mem);
+	ASSERT(reaches(&rig, HIGH_GPA + SEAM, mem.hva + SEAM));
+	ASSERT_EQ(check_mirror(&rig).stale, 0);
+	ASSERT(is_missing(&rig, &mem));
+	end(&rig, &mem);
+	host_expect_pins(pins);
+}
+
+/* ---- permissions ---- */
 
 /* Does a DMA read from @PLACE bring what is there? */
 static bool place_is_read(struct rig *rig, struct memory *mem)
@@ -296,12 +374,6 @@ TEST(a_device_may_not_write_what_the_vmm_may_not)
 		ASSERT(soon(place_is_written, &rig, &mem, true));
 		end(&rig, &mem);
 	}
-}
-
-static bool is_missing(struct rig *rig, struct memory *mem)
-{
-	(void)mem;
-	return status(rig).missing_bytes > 0;
 }
 
 TEST(what_the_vmm_may_not_read_is_unmapped)

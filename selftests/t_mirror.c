@@ -135,6 +135,42 @@ TEST(a_slot_that_moves_takes_its_memory_along)
 	rig_end(&rig);
 }
 
+/* The module's, which are the last ones; how many */
+static int delete_bar_slots(struct vmm *vmm)
+{
+	struct kvm_userspace_memory_region region = { .slot = 32767 };
+	int deleted = 0;
+
+	for (; region.slot > 32700; region.slot--)
+		deleted += !ioctl(vmm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+	return deleted;
+}
+
+/* Where devices reach a BAR, memory would meet it in the IOMMU. */
+TEST(memory_that_a_vmm_puts_in_place_of_a_bar_is_left_out)
+{
+	long pins = host_pins();
+	struct rig rig;
+	void *hva = vmm_reserve(4096);
+
+	ASSERT(mmap(hva, 4096, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == hva);
+	start(&rig);
+	ASSERT_EQ(delete_bar_slots(&rig.vmm), 1);
+	vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, BAR0_GPA + 0x1000, hva, 4096);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	usleep(200000);
+	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE);
+	expect_exact(&rig);
+	/* As soon as the BAR has gone from there, it is memory like any other. */
+	config_write(rig.dev, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+	ASSERT(within_a_second(&rig, VMM_LOW_SIZE + 4096));
+	ASSERT(reaches(&rig, BAR0_GPA + 0x1000, hva));
+	expect_exact(&rig);
+	rig_end(&rig);
+	host_expect_pins(pins);
+}
+
 /* As firmware does: a hole is cut into memory, at no huge page's boundary. */
 TEST(a_split_slot_keeps_its_neighbours)
 {

@@ -226,7 +226,7 @@ struct kassign_span {
  * Invariants: the domain translates nothing but pages of @cur (and BARs of the guest's
  * devices, peer.c), each to the page pinned for it, which is the one that the VMM has
  * there (else the MMU notifier unmaps it before it returns); what of @cur is not
- * mapped lies in @holes; no page of @cur lies in @resv. IOMMU pages never cross a
+ * mapped lies in @holes; no page of @cur lies in @resv or @peers. IOMMU pages never cross a
  * 2 MiB boundary of the gpa, so whole 2 MiB chunks of a region can be unmapped exactly
  * on every kernel and driver.
  *
@@ -234,6 +234,7 @@ struct kassign_span {
  * @active:	a domain is attached; cleared first on the way down
  * @cur:	what is mapped
  * @resv:	ranges devices cannot address as memory (MSI window, RMRR)
+ * @peers:	where devices reach BARs (peer.c): no memory is mapped there
  * @generation:	memslot generation @cur reflects
  * @last_seen:	memslot generation at the last periodic check
  * @pending:	removals put off until the memslots are quiet
@@ -261,6 +262,7 @@ struct kassign_mirror {
 	bool active;
 	struct kassign_regions cur;
 	struct kassign_regions resv;
+	struct kassign_regions peers;
 	u64 generation;
 	u64 last_seen;
 	bool pending;
@@ -327,7 +329,7 @@ bool kassign_chunk_verify(struct kassign_chunk *chunk,
 
 int kassign_regions_add(struct kassign_regions *list,
 			const struct kassign_region *region);
-void kassign_regions_merge(struct kassign_regions *list);
+void kassign_regions_merge(struct kassign_regions *list, u64 unit);
 int kassign_regions_subtract(struct kassign_regions *out,
 			     const struct kassign_regions *a,
 			     const struct kassign_regions *b, bool same_backing);

@@ -44,6 +44,22 @@ static int map_region(struct kassign_chunk *chunk,
 
 /* ---- what should be mapped ---- */
 
+/* What of @all can be mapped: neither reserved, nor where a BAR is (peer.c) */
+static int possible_regions(struct kassign_mirror *mirror,
+			    const struct kassign_regions *all,
+			    struct kassign_regions *out)
+{
+	struct kassign_regions allowed = { };
+	int err;
+
+	err = kassign_regions_subtract(&allowed, all, &mirror->resv, false);
+	if (!err)
+		err = kassign_regions_subtract(out, &allowed, &mirror->peers,
+					       false);
+	kassign_regions_free(&allowed);
+	return err;
+}
+
 /*
  * Memslots as regions, without what no device can be given: our own BARs, other
  * devices' memory, guest_memfd, reserved ranges.
@@ -74,13 +90,12 @@ static int wanted_regions(struct kassign_guest *guest,
 			err = kassign_regions_add(&all, &r);
 	}
 	if (!err)
-		err = kassign_regions_subtract(out, &all, &guest->mirror.resv,
-					       false);
+		err = possible_regions(&guest->mirror, &all, out);
 	for (i = 0; i < all.nr; i++)
 		skipped += all.r[i].npages;
 	for (i = 0; i < out->nr; i++)
 		skipped -= out->r[i].npages;
-	kassign_regions_merge(out);
+	kassign_regions_merge(out, PAGE_SIZE);
 	kassign_regions_free(&all);
 	WRITE_ONCE(guest->mirror.skipped, skipped);
 	return err;
@@ -226,7 +241,8 @@ static int add_missing(struct kassign_chunk *chunk,
 			kassign_regions_del(&mirror->cur, missing.r[i].gpa);
 	}
 	atomic64_set(&mirror->todo, 0);
-	kassign_regions_merge(&mirror->cur);
+	/* What two regions have of a chunk may be mapped for one of them only. */
+	kassign_regions_merge(&mirror->cur, CHUNK_SIZE);
 	kassign_regions_free(&missing);
 	return err;
 }
@@ -391,15 +407,19 @@ void kassign_mirror_init(struct kassign_mirror *mirror)
  */
 int kassign_mirror_reserve(struct kassign_guest *guest, u64 start, u64 length)
 {
-	struct kassign_mirror *mirror = &guest->mirror;
 	struct kassign_region r = { .gpa = round_down(start, PAGE_SIZE) };
-	int err = 0;
+	struct kassign_regions want = { .r = &r, .nr = 1 }, missing = { };
+	struct kassign_mirror *mirror = &guest->mirror;
+	unsigned int i;
+	int err;
 
 	r.npages = (round_up(start + length, PAGE_SIZE) - r.gpa) >> PAGE_SHIFT;
 	mutex_lock(&mirror->lock);
-	if (!kassign_regions_find(&mirror->resv, start, start + length))
-		err = kassign_regions_add(&mirror->resv, &r);
+	err = kassign_regions_subtract(&missing, &want, &mirror->resv, false);
+	for (i = 0; i < missing.nr && !err; i++)
+		err = kassign_regions_add(&mirror->resv, &missing.r[i]);
 	mutex_unlock(&mirror->lock);
+	kassign_regions_free(&missing);
 	return err;
 }
 
@@ -451,6 +471,7 @@ void kassign_mirror_stop(struct kassign_guest *guest)
 	kassign_chunk_put(chunk);
 	kassign_regions_free(&mirror->cur);
 	kassign_regions_free(&mirror->resv);
+	kassign_regions_free(&mirror->peers);
 	xa_destroy(&mirror->whole);
 	xa_destroy(&mirror->readonly);
 	kvfree(mirror->notifier);

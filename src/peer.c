@@ -19,7 +19,32 @@
 static bool is_free(struct kassign_mirror *mirror, u64 start, u64 end)
 {
 	return !kassign_regions_find(&mirror->cur, start, end) &&
-	       !kassign_regions_find(&mirror->resv, start, end);
+	       !kassign_regions_find(&mirror->resv, start, end) &&
+	       !kassign_regions_find(&mirror->peers, start, end);
+}
+
+/*
+ * Listed before it is mapped, and as long: a VMM that puts memory there, in place of the
+ * memslot that we made, finds it left out.
+ */
+static int map_listed(struct kassign_guest *guest, const struct kassign_vmslot *slot,
+		      u64 phys)
+{
+	const struct kassign_region r = {
+		.gpa = slot->gpa,
+		.npages = slot->size >> PAGE_SHIFT,
+	};
+	struct kassign_regions *peers = &guest->mirror.peers;
+	int err;
+
+	err = kassign_regions_add(peers, &r);
+	if (err)
+		return err;
+	err = kassign_iommu_map(guest->domain, slot->gpa, phys, slot->size,
+				IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO);
+	if (err)
+		kassign_regions_del(peers, slot->gpa);
+	return err;
 }
 
 /**
@@ -38,10 +63,7 @@ void kassign_peer_map(struct kassign_guest *guest, struct kassign_vmslot *slot,
 
 	mutex_lock(&mirror->lock);
 	if (mirror->active && is_free(mirror, slot->gpa, slot->gpa + slot->size))
-		slot->peers = !kassign_iommu_map(guest->domain, slot->gpa, phys,
-						 slot->size,
-						 IOMMU_READ | IOMMU_WRITE |
-						 IOMMU_MMIO);
+		slot->peers = !map_listed(guest, slot, phys);
 	mutex_unlock(&mirror->lock);
 }
 
@@ -54,10 +76,14 @@ void kassign_peer_map(struct kassign_guest *guest, struct kassign_vmslot *slot,
  */
 void kassign_peer_unmap(struct kassign_guest *guest, struct kassign_vmslot *slot)
 {
+	struct kassign_mirror *mirror = &guest->mirror;
+
 	if (!slot->peers)
 		return;
-	mutex_lock(&guest->mirror.lock);
+	mutex_lock(&mirror->lock);
 	iommu_unmap(guest->domain, slot->gpa, slot->size);
-	mutex_unlock(&guest->mirror.lock);
+	kassign_regions_del(&mirror->peers, slot->gpa);
+	mirror->pending = true;		/* Is there memory by now? */
+	mutex_unlock(&mirror->lock);
 	slot->peers = false;
 }

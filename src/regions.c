@@ -71,8 +71,9 @@ int kassign_regions_add(struct kassign_regions *list,
 /**
  * kassign_regions_merge - join neighbours that are one piece of VMM memory
  * @list: the list
+ * @unit: only where they meet at a multiple of this, a power of two
  */
-void kassign_regions_merge(struct kassign_regions *list)
+void kassign_regions_merge(struct kassign_regions *list, u64 unit)
 {
 	unsigned int in, out = 0;
 
@@ -80,6 +81,7 @@ void kassign_regions_merge(struct kassign_regions *list)
 		struct kassign_region *last = &list->r[out];
 
 		if (region_end(last) == list->r[in].gpa &&
+		    IS_ALIGNED(region_end(last), unit) &&
 		    same_memory(last, &list->r[in]))
 			last->npages += list->r[in].npages;
 		else
