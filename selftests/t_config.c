@@ -167,6 +167,48 @@ TEST(msix_table_is_virtual)
 	host_rebind(IGB);
 }
 
+/* What the host reads in the hardware, where the guest has its capability too */
+static unsigned int host_power_state(const char *bdf, unsigned int pos)
+{
+	unsigned char ctrl = 0xff;
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
+	fd = open(path, O_RDONLY);
+	ASSERT_OK(fd);
+	ASSERT_EQ(pread(fd, &ctrl, 1, pos + PCI_PM_CTRL), 1);
+	close(fd);
+	return ctrl & PCI_PM_CTRL_STATE_MASK;
+}
+
+TEST(a_guest_puts_it_to_sleep_and_wakes_it)
+{
+	uint32_t regs = 0;
+	unsigned int pm;
+	struct rig rig;
+	struct nic nic;
+
+	rig_start(&rig, NIC, VMM_ANON);
+	nic_start(&nic, &rig);
+	pm = config_cap(rig.dev, PCI_CAP_ID_PM);
+	ASSERT(pm);
+	ASSERT_EQ(config_read(rig.dev, pm + PCI_PM_PMC, 2) & PCI_PM_CAP_PME_MASK, 0);
+	config_write(rig.dev, pm + PCI_PM_CTRL, 2, 3 | PCI_PM_CTRL_PME_ENABLE);
+	ASSERT_EQ(config_read(rig.dev, pm + PCI_PM_CTRL, 2),
+		  3 | PCI_PM_CTRL_NO_SOFT_RESET);
+	ASSERT_EQ(host_power_state(NIC, pm), 0);
+	config_write(rig.dev, pm + PCI_PM_CTRL, 2, 0);
+	ASSERT_EQ(config_read(rig.dev, pm + PCI_PM_CTRL, 2), PCI_PM_CTRL_NO_SOFT_RESET);
+	/* Nothing of it was lost. */
+	regs = config_read(rig.dev, PCI_BASE_ADDRESS_0, 4);
+	ASSERT_EQ(regs & ~0xfU, BAR0_GPA);
+	ASSERT(nic_loops_back(&nic, 200));
+	nic_end(&nic);
+	rig_end(&rig);
+	host_rebind(NIC);
+}
+
 TEST(random_writes_leave_the_host_alone)
 {
 	seed_from_env();

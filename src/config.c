@@ -234,7 +234,7 @@ static void command_written(struct kassign_device *dev, u16 old)
 
 	if (command & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER))
 		dev->quiet = false;
-	if (changed & PCI_COMMAND_MASTER) {
+	if (changed & PCI_COMMAND_MASTER && !dev->broken) {
 		if (old & PCI_COMMAND_MASTER)
 			pci_clear_master(dev->pdev);
 		else

@@ -40,6 +40,7 @@ struct cap_rule {
  * nothing is lost by a virtual D3, No_Soft_Reset reads as one. No PME.
  */
 static const struct cap_word pm_words[] = {
+	{ PCI_PM_PMC, 0xffff ^ PCI_PM_CAP_PME_MASK, 0, 0 },
 	{ PCI_PM_CTRL, 0, PCI_PM_CTRL_NO_SOFT_RESET, PCI_PM_CTRL_STATE_MASK },
 	{ }
 };

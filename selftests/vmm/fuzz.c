@@ -38,6 +38,15 @@ uint64_t config_caps(int dev)
 	return found;
 }
 
+unsigned int config_cap(int dev, uint8_t id)
+{
+	unsigned int pos = config_read(dev, PCI_CAPABILITY_LIST, 1), ttl = 48;
+
+	while (pos && ttl-- && config_read(dev, pos, 1) != id)
+		pos = config_read(dev, pos + 1, 1);
+	return pos;
+}
+
 /* Registers that hardware or host change by themselves, as offset and length */
 static const struct {
 	uint8_t cap;		/* 0: of the header */
@@ -94,6 +103,8 @@ void config_fuzz(const char *bdf)
 
 	rig_start(&rig, bdf, VMM_ANON);
 	ASSERT_EQ(kassign_irq_inject(rig.dev, KASSIGN_IRQ_MSI), 0);
+	if (config_cap(rig.dev, PCI_CAP_ID_MSIX))
+		ASSERT_EQ(kassign_irq_inject(rig.dev, KASSIGN_IRQ_MSIX), 0);
 	hw_config(bdf, before);
 	for (i = 0; i < 3000; i++) {
 		len = 1 + rnd(sizeof(buf));
@@ -107,6 +118,7 @@ void config_fuzz(const char *bdf)
 	config_caps(rig.dev);
 	config_write(rig.dev, PCI_COMMAND, 2, 0);
 	ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_MSI), 0);
+	ASSERT_EQ(kassign_irq_disable(rig.dev, KASSIGN_IRQ_MSIX), 0);
 	hw_config(bdf, after);
 	forget_living(before);
 	forget_living(after);
