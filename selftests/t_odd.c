@@ -16,7 +16,7 @@
 #include "tap.h"
 
 #define ODD	"0000:01:00.0"
-#define VECTOR	0x48		/* the first of 8: those share its upper bits */
+#define VECTOR	0x50		/* the first: all share its upper bits */
 
 static uint32_t bar_read(int dev, unsigned int index, unsigned int off, size_t len)
 {
@@ -127,7 +127,7 @@ static void program(int dev, bool enable)
 	config_write(dev, ODD_CAP_MSI + PCI_MSI_ADDRESS_HI, 4, 0);
 	config_write(dev, ODD_CAP_MSI + PCI_MSI_DATA_64, 2, VECTOR);
 	config_write(dev, ODD_CAP_MSI + PCI_MSI_FLAGS, 2,
-		     (enable ? PCI_MSI_FLAGS_ENABLE : 0) | 3 << 4);
+		     (enable ? PCI_MSI_FLAGS_ENABLE : 0) | ODD_VECTORS_LOG << 4);
 }
 
 static void mask(int dev, uint32_t bits)
@@ -155,21 +155,30 @@ struct way {
 	int32_t fds[ODD_VECTORS];
 };
 
-static void start_way(struct way *way, bool inject)
+static void get_ready(struct way *way, bool inject)
 {
-	int i, dev;
+	int i;
 
 	start(&way->rig);
-	dev = way->rig.dev;
-	program(dev, false);
 	for (i = 0; i < ODD_VECTORS; i++)
 		way->fds[i] = inject ? -1 : eventfd(0, EFD_NONBLOCK);
-	if (inject)
-		ASSERT_EQ(kassign_irq_inject(dev, KASSIGN_IRQ_MSI), 0);
+	program(way->rig.dev, false);
+}
+
+static void deliver(struct way *way, uint32_t index)
+{
+	if (way->fds[0] < 0)
+		ASSERT_EQ(kassign_irq_inject(way->rig.dev, index), 0);
 	else
-		ASSERT_EQ(kassign_irq_eventfds(dev, KASSIGN_IRQ_MSI, 0,
-					       ODD_VECTORS, way->fds), 0);
-	program(dev, true);
+		ASSERT_EQ(kassign_irq_eventfds(way->rig.dev, index, 0, ODD_VECTORS,
+					       way->fds), 0);
+}
+
+static void start_way(struct way *way, bool inject)
+{
+	get_ready(way, inject);
+	deliver(way, KASSIGN_IRQ_MSI);
+	program(way->rig.dev, true);
 }
 
 static void end_way(struct way *way)
@@ -202,6 +211,40 @@ static uint64_t arrived(struct way *way, unsigned int nr, int ms)
 	return n;
 }
 
+static void expect_all_arrive(struct way *way)
+{
+	unsigned int i;
+
+	for (i = 0; i < ODD_VECTORS; i++) {
+		raise_vector(way->rig.dev, i);
+		ASSERT_EQ(arrived(way, i, 2000), 1);
+	}
+}
+
+static uint32_t index_in_use(struct way *way)
+{
+	struct kassign_device_status st;
+
+	ASSERT_EQ(kassign_device_get_status(way->rig.dev, &st), 0);
+	return st.irq_index;
+}
+
+/* As QEMU brings them, after the guest's write: at most so many in a message */
+TEST(eventfds_may_come_in_several_calls)
+{
+	unsigned int half = ODD_VECTORS / 2;
+	struct way way;
+
+	get_ready(&way, false);
+	program(way.rig.dev, true);
+	ASSERT_EQ(kassign_irq_eventfds(way.rig.dev, KASSIGN_IRQ_MSI, 0, half,
+				       way.fds), 0);
+	ASSERT_EQ(kassign_irq_eventfds(way.rig.dev, KASSIGN_IRQ_MSI, half, half,
+				       way.fds + half), 0);
+	expect_all_arrive(&way);
+	end_way(&way);
+}
+
 static void masks_hold_vectors_back(bool inject)
 {
 	struct way way;
@@ -211,10 +254,7 @@ static void masks_hold_vectors_back(bool inject)
 	start_way(&way, inject);
 	dev = way.rig.dev;
 	ASSERT(config_read(dev, ODD_CAP_MSI + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_MASKBIT);
-	for (i = 0; i < ODD_VECTORS; i++) {
-		raise_vector(dev, i);
-		ASSERT_EQ(arrived(&way, i, 2000), 1);
-	}
+	expect_all_arrive(&way);
 	mask(dev, 1 << 3 | 1 << 5);
 	for (i = 0; i < ODD_VECTORS; i++)
 		raise_vector(dev, i);
@@ -250,7 +290,8 @@ TEST(the_mask_has_a_bit_for_each_vector_and_no_more)
 
 	start(&rig);
 	mask(rig.dev, ~0);
-	ASSERT_EQ(config_read(rig.dev, ODD_CAP_MSI + PCI_MSI_MASK_64, 4), 0xff);
+	ASSERT_EQ(config_read(rig.dev, ODD_CAP_MSI + PCI_MSI_MASK_64, 4),
+		  (1 << ODD_VECTORS) - 1);
 	config_write(rig.dev, ODD_CAP_MSI + PCI_MSI_PENDING_64, 4, ~0);
 	ASSERT_EQ(pending(rig.dev), 0);
 	ASSERT_EQ(kassign_device_reset(rig.dev), 0);
@@ -263,7 +304,7 @@ TEST(a_reset_opens_what_was_masked)
 	struct way way;
 
 	start_way(&way, true);
-	mask(way.rig.dev, 0xff);
+	mask(way.rig.dev, ~0);
 	raise_vector(way.rig.dev, 1);
 	ASSERT_EQ(arrived(&way, 1, 50), 0);
 	ASSERT_EQ(kassign_device_reset(way.rig.dev), 0);
@@ -319,6 +360,142 @@ TEST(none_is_lost_while_the_mask_changes_by_eventfd)
 TEST(none_is_lost_while_the_mask_changes_by_injection)
 {
 	none_is_lost(true);
+}
+
+/* ---- MSI-X, entry by entry ---- */
+
+#define ENTRY(nr)	(ODD_TABLE + 16 * (nr))
+#define ENTRY_DATA	8
+#define ENTRY_CTRL	12
+#define OTHER_VECTOR	(VECTOR + ODD_VECTORS)
+
+static void enable_msix(int dev, uint16_t flags)
+{
+	config_write(dev, ODD_CAP_MSIX + PCI_MSIX_FLAGS, 2, flags);
+}
+
+static void fill_table(int dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < ODD_VECTORS; i++) {
+		bar_write(dev, 2, ENTRY(i), 4, 0xfee00000);
+		bar_write(dev, 2, ENTRY(i) + 4, 4, 0);
+		bar_write(dev, 2, ENTRY(i) + ENTRY_DATA, 4, VECTOR + i);
+		bar_write(dev, 2, ENTRY(i) + ENTRY_CTRL, 4, 0);
+	}
+}
+
+static void mask_entry(int dev, unsigned int nr, bool masked)
+{
+	bar_write(dev, 2, ENTRY(nr) + ENTRY_CTRL, 4, masked);
+}
+
+static uint32_t msix_pending(int dev)
+{
+	return bar_read(dev, 2, ODD_PBA, 4);
+}
+
+TEST(entries_are_masked_and_changed_one_by_one)
+{
+	volatile uint64_t *others;
+	struct way way;
+	int dev;
+
+	get_ready(&way, true);
+	dev = way.rig.dev;
+	others = way.rig.vmm.mbox->irqs + OTHER_VECTOR;
+	deliver(&way, KASSIGN_IRQ_MSIX);
+	fill_table(dev);
+	enable_msix(dev, PCI_MSIX_FLAGS_ENABLE);
+	expect_all_arrive(&way);
+	mask_entry(dev, 3, true);
+	raise_vector(dev, 3);
+	raise_vector(dev, 3);		/* twice is once */
+	ASSERT_EQ(arrived(&way, 3, 50), 0);
+	ASSERT_EQ(msix_pending(dev), 1 << 3);
+	raise_vector(dev, 4);
+	ASSERT_EQ(arrived(&way, 4, 2000), 1);
+	/* To be somebody else's when it is opened */
+	bar_write(dev, 2, ENTRY(3) + ENTRY_DATA, 4, OTHER_VECTOR);
+	mask_entry(dev, 3, false);
+	ASSERT(vmm_wait_irqs(&way.rig.vmm, OTHER_VECTOR, 1));
+	ASSERT_EQ(arrived(&way, 3, 50), 0);
+	ASSERT_EQ(*others, 1);
+	ASSERT_EQ(msix_pending(dev), 0);
+	end_way(&way);
+}
+
+TEST(all_entries_are_masked_at_once)
+{
+	struct way way;
+	unsigned int i;
+	int dev;
+
+	get_ready(&way, true);
+	dev = way.rig.dev;
+	deliver(&way, KASSIGN_IRQ_MSIX);
+	fill_table(dev);
+	enable_msix(dev, PCI_MSIX_FLAGS_ENABLE);
+	expect_all_arrive(&way);
+	enable_msix(dev, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	for (i = 0; i < ODD_VECTORS; i++)
+		raise_vector(dev, i);
+	ASSERT_EQ(arrived(&way, 0, 50), 0);
+	ASSERT_EQ(msix_pending(dev), (1 << ODD_VECTORS) - 1);
+	mask_entry(dev, 6, true);
+	enable_msix(dev, PCI_MSIX_FLAGS_ENABLE);
+	for (i = 0; i < ODD_VECTORS; i++)
+		ASSERT_EQ(arrived(&way, i, i == 6 ? 50 : 2000), i != 6);
+	ASSERT_EQ(msix_pending(dev), 1 << 6);
+	mask_entry(dev, 6, false);
+	ASSERT_EQ(arrived(&way, 6, 2000), 1);
+	end_way(&way);
+}
+
+/* A driver may try one after the other, at run time. */
+static void kinds_take_turns(bool inject)
+{
+	struct way way;
+	int dev, turn;
+
+	get_ready(&way, inject);
+	dev = way.rig.dev;
+	fill_table(dev);
+	if (inject)
+		deliver(&way, KASSIGN_IRQ_MSIX);
+	for (turn = 0; turn < 3; turn++) {
+		if (!inject || !turn)
+			deliver(&way, KASSIGN_IRQ_MSI);
+		program(dev, true);
+		ASSERT_EQ(index_in_use(&way), KASSIGN_IRQ_MSI);
+		expect_all_arrive(&way);
+		if (!inject)
+			ASSERT_EQ(kassign_irq_eventfds(dev, KASSIGN_IRQ_MSIX, 0, 1,
+						       way.fds), -EBUSY);
+		program(dev, false);
+		if (!inject)
+			ASSERT_EQ(kassign_irq_disable(dev, KASSIGN_IRQ_MSI), 0);
+		if (!inject)
+			deliver(&way, KASSIGN_IRQ_MSIX);
+		enable_msix(dev, PCI_MSIX_FLAGS_ENABLE);
+		ASSERT_EQ(index_in_use(&way), KASSIGN_IRQ_MSIX);
+		expect_all_arrive(&way);
+		enable_msix(dev, 0);
+		if (!inject)
+			ASSERT_EQ(kassign_irq_disable(dev, KASSIGN_IRQ_MSIX), 0);
+	}
+	end_way(&way);
+}
+
+TEST(msi_and_msix_take_turns_by_eventfd)
+{
+	kinds_take_turns(false);
+}
+
+TEST(msi_and_msix_take_turns_by_injection)
+{
+	kinds_take_turns(true);
 }
 
 /* ---- BARs ---- */

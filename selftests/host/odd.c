@@ -31,7 +31,7 @@ static const uint32_t bar_size[6] = {
 };
 
 static uint32_t resets;
-static int32_t triggers[ODD_VECTORS] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+static int32_t triggers[ODD_VECTORS];
 
 /* An identifier, read-only data with a part number and a checksum, the end */
 static uint8_t vpd[64] = {
@@ -79,12 +79,12 @@ static void capabilities(void)
 	put(ODD_CAP_VPD + PCI_VPD_DATA, 4, 0, ~0);
 	cap(ODD_CAP_MSI, PCI_CAP_ID_MSI, ODD_CAP_VENDOR);
 	put(ODD_CAP_MSI + PCI_MSI_FLAGS, 2,
-	    PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT | 3 << 1,
+	    PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT | ODD_VECTORS_LOG << 1,
 	    PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
 	put(ODD_CAP_MSI + PCI_MSI_ADDRESS_LO, 4, 0, ~3);
 	put(ODD_CAP_MSI + PCI_MSI_ADDRESS_HI, 4, 0, ~0);
 	put(ODD_CAP_MSI + PCI_MSI_DATA_64, 2, 0, 0xffff);
-	put(ODD_CAP_MSI + PCI_MSI_MASK_64, 4, 0, 0xff);
+	put(ODD_CAP_MSI + PCI_MSI_MASK_64, 4, 0, (1 << ODD_VECTORS) - 1);
 	cap(ODD_CAP_VENDOR, PCI_CAP_ID_VNDR, ODD_CAP_SATA);
 	put(ODD_CAP_VENDOR + 2, 1, 8, 0);
 	put(ODD_CAP_VENDOR + 4, 4, ODD_ID, ~0);
@@ -344,6 +344,7 @@ int main(int argc, char **argv)
 		return 2;
 	/* The emulator is our parent, or becomes it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	memset(triggers, -1, sizeof(triggers));
 	vpd_checksum();
 	power_on();
 	vdev.sock = client(argv[1]);

@@ -11,12 +11,13 @@
 /* Capabilities, in the order of their list */
 #define ODD_CAP_AF	0x40
 #define ODD_CAP_VPD	0x48
-#define ODD_CAP_MSI	0x50	/* 64 bits, 8 vectors, each with a mask */
+#define ODD_CAP_MSI	0x50	/* 64 bits, each vector with a mask */
 #define ODD_CAP_VENDOR	0x68
 #define ODD_CAP_SATA	0x70	/* one that guests are not to see */
 #define ODD_CAP_MSIX	0x78
 
-#define ODD_VECTORS	8
+#define ODD_VECTORS_LOG	4
+#define ODD_VECTORS	(1 << ODD_VECTORS_LOG)	/* of MSI, and of MSI-X */
 
 /* BAR 0, memory, registers of 4 bytes and, from ODD_MEMORY on, memory */
 #define ODD_BAR0_SIZE	0x1000
