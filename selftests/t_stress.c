@@ -197,13 +197,18 @@ static void *plug_memory(void *arg)
 
 /* ---- the guest ---- */
 
+/* To size and move it a guest may switch it off, or not. */
 static void *move_bars(void *arg)
 {
 	(void)arg;
 	while (!all.stop) {
+		if (rnd(2))
+			config_write(all.rig.dev, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
 		config_write(all.rig.dev, PCI_BASE_ADDRESS_0, 4, ~0U);
 		config_write(all.rig.dev, PCI_BASE_ADDRESS_0, 4,
 			     BAR0_GPA + rnd(16) * 0x100000);
+		config_write(all.rig.dev, PCI_COMMAND, 2,
+			     PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 		all.moves++;
 		usleep(rnd(50000));
 	}
