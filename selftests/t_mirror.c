@@ -171,6 +171,56 @@ TEST(memory_that_a_vmm_puts_in_place_of_a_bar_is_left_out)
 	host_expect_pins(pins);
 }
 
+/* The module had it in mind for a moment; then a BAR comes there, and a change of it. */
+TEST(memory_that_could_not_be_mapped_makes_room_for_a_bar)
+{
+	uint64_t gpa = BAR0_GPA + 0x100000, size = 0x100000;
+	long pins = host_pins();
+	struct rig rig;
+	char *hva = vmm_reserve(size);
+
+	start(&rig);
+	vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, gpa, hva, size);
+	ASSERT(kassign_guest_sync(rig.guest, 0, NULL) < 0);
+	vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, gpa, NULL, 0);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
+	config_write(rig.dev, PCI_BASE_ADDRESS_0, 4, gpa);
+	ASSERT(mmap(hva, size, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == hva);
+	memset(hva, 1, size);
+	ASSERT_OK(munmap(hva, size));
+	ASSERT_EQ(vmm_read(&rig.vmm, gpa, 1), EDU_ID_VALUE);
+	expect_exact(&rig);
+	rig_end(&rig);
+	host_expect_pins(pins);
+}
+
+/* What came page by page is one piece to the next discard. */
+TEST(a_slot_that_grows_is_followed_at_its_seams)
+{
+	unsigned char *hva = vmm_reserve(HIGH_SIZE);
+	uint64_t size = HIGH_SIZE / 2;
+	long pins = host_pins();
+	struct rig rig;
+	int i;
+
+	ASSERT(mmap(hva, HIGH_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == hva);
+	start(&rig);
+	for (i = 0; i < 40; i++, size += 4096) {
+		if (i)
+			vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, HIGH_GPA, hva, 0);
+		vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, HIGH_GPA, hva, size + 4096);
+		ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	}
+	expect_exact(&rig);
+	ASSERT_OK(madvise(hva + HIGH_SIZE / 2, 40 * 4096, MADV_DONTNEED));
+	expect_exact_soon(&rig);
+	ASSERT(reaches(&rig, HIGH_GPA + HIGH_SIZE / 2, hva + HIGH_SIZE / 2));
+	rig_end(&rig);
+	host_expect_pins(pins);
+}
+
 /* As firmware does: a hole is cut into memory, at no huge page's boundary. */
 TEST(a_split_slot_keeps_its_neighbours)
 {

@@ -71,12 +71,6 @@ static inline void *fault_kvzalloc(size_t size, gfp_t flags)
 	return kvzalloc(size, flags);
 }
 
-static inline void *fault_krealloc_array(void *p, size_t n, size_t size,
-					 gfp_t flags)
-{
-	return krealloc_array(p, n, size, flags);
-}
-
 static inline void *fault_kvmalloc_array(size_t n, size_t size, gfp_t flags)
 {
 	return kvmalloc_array(n, size, flags);
@@ -96,7 +90,6 @@ static inline void *fault_memdup_user(const void __user *from, size_t size)
 #undef kcalloc
 #undef kmalloc
 #undef kvzalloc
-#undef krealloc_array
 #undef kvmalloc_array
 #undef vmalloc_user
 #undef memdup_user
@@ -109,8 +102,6 @@ static inline void *fault_memdup_user(const void __user *from, size_t size)
 	(FAULT("kmalloc") ? NULL : fault_kmalloc(__VA_ARGS__))
 #define kvzalloc(...) \
 	(FAULT("kvzalloc") ? NULL : fault_kvzalloc(__VA_ARGS__))
-#define krealloc_array(...) \
-	(FAULT("krealloc_array") ? NULL : fault_krealloc_array(__VA_ARGS__))
 #define kvmalloc_array(...) \
 	(FAULT("kvmalloc_array") ? NULL : fault_kvmalloc_array(__VA_ARGS__))
 #define vmalloc_user(...) \

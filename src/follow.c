@@ -83,7 +83,7 @@ static void watch(struct kassign_mirror *mirror, struct kassign_regions *list)
  * @mirror: its lock held
  *
  * Before anything new is mapped. After something was removed it may fail: what is
- * watched and not mapped does no harm.
+ * watched and not mapped does no harm, unless a BAR comes there (peer.c).
  */
 int kassign_follow_publish(struct kassign_mirror *mirror)
 {
@@ -95,6 +95,42 @@ int kassign_follow_publish(struct kassign_mirror *mirror)
 	memcpy(copy.r, mirror->cur.r, copy.nr * sizeof(*copy.r));
 	watch(mirror, &copy);
 	return 0;
+}
+
+/* What two regions have of one chunk may be mapped for one of them only. */
+static bool same_state(const struct kassign_region *a,
+		       const struct kassign_region *b, void *arg)
+{
+	u64 chunk = round_down(b->gpa, CHUNK_SIZE);
+
+	return chunk == b->gpa ||
+	       kassign_chunk_is_mapped(arg, max(a->gpa, chunk)) ==
+	       kassign_chunk_is_mapped(arg, b->gpa);
+}
+
+/**
+ * kassign_follow_merge - join neighbours in mirror->cur that are one piece of memory
+ * @guest: mirror->lock held
+ *
+ * The notifier sees it from the same moment on: what it unmaps is all that one region
+ * has of a chunk. Without memory for that they stay as they are.
+ */
+void kassign_follow_merge(struct kassign_guest *guest)
+{
+	struct kassign_mirror *mirror = &guest->mirror;
+	struct kassign_regions list = { }, *cur = &mirror->cur;
+
+	list.r = kvmalloc_array(cur->nr, sizeof(*list.r), GFP_KERNEL_ACCOUNT);
+	if (!list.r)
+		return;
+	write_lock(&mirror->map_lock);
+	kassign_regions_merge(cur, same_state, guest);
+	list.nr = cur->nr;
+	memcpy(list.r, cur->r, list.nr * sizeof(*list.r));
+	swap(mirror->watched, list);
+	mirror->published++;
+	write_unlock(&mirror->map_lock);
+	kvfree(list.r);
 }
 
 /**

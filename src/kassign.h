@@ -306,6 +306,7 @@ bool kassign_fill_region(struct kassign_guest *guest,
 			 const struct kassign_region *r, u64 start, u64 end);
 
 int kassign_follow_publish(struct kassign_mirror *mirror);
+void kassign_follow_merge(struct kassign_guest *guest);
 void kassign_follow_nothing(struct kassign_mirror *mirror);
 void kassign_follow_changed(struct mmu_notifier *mn,
 			    const struct mmu_notifier_range *range);
@@ -329,7 +330,10 @@ bool kassign_chunk_verify(struct kassign_chunk *chunk,
 
 int kassign_regions_add(struct kassign_regions *list,
 			const struct kassign_region *region);
-void kassign_regions_merge(struct kassign_regions *list, u64 unit);
+typedef bool (*kassign_join_fn)(const struct kassign_region *a,
+				const struct kassign_region *b, void *arg);
+void kassign_regions_merge(struct kassign_regions *list,
+			   kassign_join_fn may_join, void *arg);
 int kassign_regions_subtract(struct kassign_regions *out,
 			     const struct kassign_regions *a,
 			     const struct kassign_regions *b, bool same_backing);

@@ -95,7 +95,7 @@ static int wanted_regions(struct kassign_guest *guest,
 		skipped += all.r[i].npages;
 	for (i = 0; i < out->nr; i++)
 		skipped -= out->r[i].npages;
-	kassign_regions_merge(out, PAGE_SIZE);
+	kassign_regions_merge(out, NULL, NULL);
 	kassign_regions_free(&all);
 	WRITE_ONCE(guest->mirror.skipped, skipped);
 	return err;
@@ -241,8 +241,8 @@ static int add_missing(struct kassign_chunk *chunk,
 			kassign_regions_del(&mirror->cur, missing.r[i].gpa);
 	}
 	atomic64_set(&mirror->todo, 0);
-	/* What two regions have of a chunk may be mapped for one of them only. */
-	kassign_regions_merge(&mirror->cur, CHUNK_SIZE);
+	if (missing.nr)
+		kassign_follow_merge(chunk->guest);
 	kassign_regions_free(&missing);
 	return err;
 }

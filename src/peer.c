@@ -25,7 +25,8 @@ static bool is_free(struct kassign_mirror *mirror, u64 start, u64 end)
 
 /*
  * Listed before it is mapped, and as long: a VMM that puts memory there, in place of the
- * memslot that we made, finds it left out.
+ * memslot that we made, finds it left out. The notifier may watch more than is mapped,
+ * and would take what is there now for memory that has changed.
  */
 static int map_listed(struct kassign_guest *guest, const struct kassign_vmslot *slot,
 		      u64 phys)
@@ -40,8 +41,10 @@ static int map_listed(struct kassign_guest *guest, const struct kassign_vmslot *
 	err = kassign_regions_add(peers, &r);
 	if (err)
 		return err;
-	err = kassign_iommu_map(guest->domain, slot->gpa, phys, slot->size,
-				IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO);
+	err = kassign_follow_publish(&guest->mirror);
+	if (!err)
+		err = kassign_iommu_map(guest->domain, slot->gpa, phys, slot->size,
+					IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO);
 	if (err)
 		kassign_regions_del(peers, slot->gpa);
 	return err;

@@ -35,9 +35,11 @@ static int regions_grow(struct kassign_regions *list)
 	unsigned int cap = list->cap ? list->cap * 2 : 16;
 	struct kassign_region *r;
 
-	r = krealloc_array(list->r, cap, sizeof(*r), GFP_KERNEL_ACCOUNT);
+	r = kvmalloc_array(cap, sizeof(*r), GFP_KERNEL_ACCOUNT);
 	if (!r)
 		return -ENOMEM;
+	memcpy(r, list->r, list->nr * sizeof(*r));
+	kvfree(list->r);
 	list->r = r;
 	list->cap = cap;
 	return 0;
@@ -71,9 +73,11 @@ int kassign_regions_add(struct kassign_regions *list,
 /**
  * kassign_regions_merge - join neighbours that are one piece of VMM memory
  * @list: the list
- * @unit: only where they meet at a multiple of this, a power of two
+ * @may_join: only those for which this returns true; NULL for all
+ * @arg:  for @may_join
  */
-void kassign_regions_merge(struct kassign_regions *list, u64 unit)
+void kassign_regions_merge(struct kassign_regions *list,
+			   kassign_join_fn may_join, void *arg)
 {
 	unsigned int in, out = 0;
 
@@ -81,8 +85,8 @@ void kassign_regions_merge(struct kassign_regions *list, u64 unit)
 		struct kassign_region *last = &list->r[out];
 
 		if (region_end(last) == list->r[in].gpa &&
-		    IS_ALIGNED(region_end(last), unit) &&
-		    same_memory(last, &list->r[in]))
+		    same_memory(last, &list->r[in]) &&
+		    (!may_join || may_join(last, &list->r[in], arg)))
 			last->npages += list->r[in].npages;
 		else
 			list->r[++out] = list->r[in];
@@ -194,6 +198,6 @@ kassign_regions_find(const struct kassign_regions *list, u64 start, u64 end)
 
 void kassign_regions_free(struct kassign_regions *list)
 {
-	kfree(list->r);
+	kvfree(list->r);
 	memset(list, 0, sizeof(*list));
 }
