@@ -157,8 +157,9 @@ static const struct change {
 
 /* ---- a guest with such memory ---- */
 
-static void start(struct rig *rig, struct memory *mem,
-		  void (*get)(struct memory *mem))
+/* The first @size of it in a slot */
+static void start_with(struct rig *rig, struct memory *mem,
+		       void (*get)(struct memory *mem), size_t size)
 {
 	*mem = (struct memory) { .hva = vmm_reserve(SIZE), .fd = -1 };
 	get(mem);
@@ -166,9 +167,15 @@ static void start(struct rig *rig, struct memory *mem,
 	mirror_blind(false);
 	rig_start(rig, EDU, VMM_ANON);
 	edu_enable(rig, BAR0_GPA);
-	vmm_set_slot(&rig->vmm, SLOT, HIGH_GPA, mem->hva, SIZE);
+	vmm_set_slot(&rig->vmm, SLOT, HIGH_GPA, mem->hva, size);
 	ASSERT_EQ(kassign_guest_sync(rig->guest, 0, NULL), 0);
 	expect_exact(rig);
+}
+
+static void start(struct rig *rig, struct memory *mem,
+		  void (*get)(struct memory *mem))
+{
+	start_with(rig, mem, get, SIZE);
 }
 
 static void end(struct rig *rig, struct memory *mem)
@@ -262,19 +269,7 @@ static bool is_missing(struct rig *rig, struct memory *mem)
 
 #define SEAM		(3 * HUGE + HUGE / 2)
 
-/* As one file that a VMM shows in two slots, added one after the other */
-static void add_seam(struct rig *rig, struct memory *mem)
-{
-	*mem = (struct memory) { .hva = vmm_reserve(SIZE), .fd = -1 };
-	get_small(mem);
-	memset(mem->hva, 1, SIZE);
-	mirror_blind(false);
-	rig_start(rig, EDU, VMM_ANON);
-	edu_enable(rig, BAR0_GPA);
-	vmm_set_slot(&rig->vmm, SLOT, HIGH_GPA, mem->hva, SEAM);
-	ASSERT_EQ(kassign_guest_sync(rig->guest, 0, NULL), 0);
-}
-
+/* One piece of memory that a VMM shows in two slots, the second added later */
 static void add_rest(struct rig *rig, struct memory *mem)
 {
 	vmm_set_slot(&rig->vmm, SLOT + 1, HIGH_GPA + SEAM, mem->hva + SEAM,
@@ -293,7 +288,7 @@ TEST(a_discard_beside_a_seam_is_followed)
 	struct memory mem;
 	struct rig rig;
 
-	add_seam(&rig, &mem);
+	start_with(&rig, &mem, get_small, SEAM);
 	add_rest(&rig, &mem);
 	expect_exact(&rig);
 	discard_at(&mem, SEAM + 0x5000);
@@ -319,7 +314,7 @@ TEST(a_hole_beside_a_seam_loses_nothing)
 	struct memory mem;
 	struct rig rig;
 
-	add_seam(&rig, &mem);
+	start_with(&rig, &mem, get_small, SEAM);
 	ASSERT_OK(mprotect(mem.hva + SEAM - 0x5000, LENGTH, PROT_NONE));
 	ASSERT(soon(is_missing, &rig, &mem, true));
 	add_rest(&rig, &mem);
