@@ -142,7 +142,7 @@ back_on_host() {	# BDF DRIVER PEER
 has_driver() { [ "$(driver_of "$1")" = "$2" ]; }
 
 module_reload() {
-	eventually rmmod kassign && insmod "/kassign/build/${KASSIGN_BUILD:-7.2}/kassign.ko"
+	eventually rmmod kassign && insmod "/kassign/build/${KASSIGN_BUILD:-newest}/kassign.ko"
 }
 
 # refused CODE TEXT COMMAND...: exit code and message as said

@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# probe.sh HAVE.H PROBE.c... -- CC FLAGS...
-# Writes a header with HAVE_<NAME> for every probe that compiles. All failing
+# probe.sh HAVE.H KERNEL PROBE.c... -- CC FLAGS...
+# Writes a header with HAVE_<NAME> for every probe that compiles; KERNEL is the version
+# that is said there. All failing
 # would mean the compiler call is wrong, so probes/always.c must pass.
 set -eu
 
 out=$1
-shift
+kernel=$2
+shift 2
 probes=
 while [ "$1" != -- ]; do
 	probes="$probes $1"
@@ -15,7 +17,7 @@ done
 shift
 
 {
-	echo "/* Made by src/compat/probe.sh: do not edit */"
+	echo "/* Made by src/compat/probe.sh for $kernel: do not edit */"
 	for probe in $probes; do
 		name=$(basename "$probe" .c | tr '[:lower:]' '[:upper:]')
 		if "$@" -Werror -c -o /dev/null \
