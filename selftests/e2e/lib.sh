@@ -69,7 +69,7 @@ ping_peer() {
 
 # The guest's driver has the device a moment before it has the interface.
 guest_up() {	# GUEST INTERFACE PEER
-	guest exec "$1" "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	guest exec "$1" "for i in \$(seq 100); do
 		[ -e /sys/class/net/$2 ] && break; usleep 100000; done;
 		ip addr add 10.0.$3.3/24 dev $2; ip link set $2 up"
 }
@@ -82,9 +82,9 @@ guest_ping() {	# GUEST PEER [COUNT]
 # Value of one status field
 status() { kassign status "$1" --json | jq -r ".[0].$2"; }
 
-# Waits up to 15 s for a command to succeed.
+# Waits up to a minute for a command to succeed: machines differ by a factor of four.
 eventually() {
-	local end=$((SECONDS + 15))
+	local end=$((SECONDS + 60))
 	while [ $SECONDS -lt $end ]; do
 		"$@" >/dev/null 2>&1 && return
 		sleep 0.1
@@ -102,7 +102,7 @@ no_pins() {
 
 # The emulator may lose a guest (host/nested_svm.c). It is told, loudly, with all there
 # is to know, and the guest is started anew.
-answers() { GUEST_TIMEOUT=10 guest exec "$1" true >/dev/null 2>&1; }
+answers() { GUEST_TIMEOUT=30 guest exec "$1" true >/dev/null 2>&1; }
 
 revive() {	# GUEST
 	answers "$1" && return
@@ -129,7 +129,7 @@ by_id() { lspci -Dn -d "$1" | head -n 1 | cut -d' ' -f1; }
 
 # What a driver in the guest makes appears a little later.
 guest_has() {	# GUEST PATH
-	guest exec "$1" "for i in \$(seq 100); do [ -e $2 ] && exit 0; usleep 100000; done; ls ${2%/*}; exit 1"
+	guest exec "$1" "for i in \$(seq 300); do [ -e $2 ] && exit 0; usleep 100000; done; ls ${2%/*}; exit 1"
 }
 
 # The device is the host's, with its link and address, and works.

@@ -6,7 +6,7 @@
 
 #include "tap.h"
 
-#define TIME_LIMIT 60	/* seconds a test; $TEST_TIME_LIMIT otherwise */
+#define TIME_LIMIT 120	/* seconds a test; $TEST_TIME_LIMIT otherwise */
 
 static struct tap_test *first, **last = &first;
 
