@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # probe.sh HAVE.H KERNEL PROBE.c... -- CC FLAGS...
 # Writes a header with HAVE_<NAME> for every probe that compiles; KERNEL is the version
-# that is said there. All failing
-# would mean the compiler call is wrong, so probes/always.c must pass.
+# that is said there. All failing would mean the compiler call is wrong, so
+# probes/always.c must pass.
 set -eu
 
 out=$1
