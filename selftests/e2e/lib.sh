@@ -18,6 +18,7 @@ t() {
 	took=$(((${EPOCHREALTIME/./} - start) / 1000))
 	if [ $code = 0 ]; then
 		echo "ok $nr - $program: $text ($took ms)"
+		[[ $out != *"guest: LOST"* ]] || printf '%s\n' "$out" | sed 's/^/# /'
 		return
 	fi
 	failed=$((failed + 1))
