@@ -62,12 +62,21 @@ failed_programs() {
 		-e 's/^not ok - \([a-z_]*\) ran to its end/\1/p' "$tap" | sort -u
 }
 
-# Programs in $tap that did not come to their end
-unfinished_programs() {	# PROGRAM...
+# Of $again, those that failed in $tap
+failed() {
 	local program
-	for program in "$@"; do
+	for program in "${again[@]}"; do
+		failed_programs | grep -qx "$(basename "$program")" && echo "$program"
+	done
+}
+
+# Those that did not come to their end, or, with $guests, failed
+unfinished() {
+	local program
+	for program in "${again[@]}"; do
 		grep -q "^ok - $(basename "$program") ran to its end" "$tap" || echo "$program"
 	done
+	[ -z "${guests:-}" ] || failed
 }
 
 # What the programs said so far does not count.
@@ -79,59 +88,47 @@ forget() {	# PROGRAM...
 	grep -E '^(not )?ok' "$tap" >>"$log"
 }
 
-# The emulator may lose the whole virtual host (exit code 126 of vhost, which tells what
-# it saw). What had not ended then gets one more boot, loudly.
-boot_again() {	# MODULE PROGRAM...
-	local module=$1 again
-	shift
-	mapfile -t again < <(unfinished_programs "$@")
-	say "THE EMULATOR HAS LOST THE VIRTUAL HOST, ONCE MORE: ${again[*]}"
-	forget "${again[@]}"
-	code=0
-	boot_once "$module" "${again[@]}" || code=$?
-	return "$code"
-}
-
-# The emulator may lose a guest (host/nested_svm.c). Programs with guests that failed
-# get one more boot, loudly, and so do those for which the time did not suffice then;
-# what they say the last time counts. Not where the kernel has complained: that is never
-# the emulator's.
-once_more() {	# MODULE PROGRAM...
-	local module=$1 program again=() failed
-	shift
-	failed=$(failed_programs)
-	# 124: the time limit of the virtual host
-	[ "$code" != 124 ] || failed+=$'\n'$(unfinished_programs "$@" | xargs -n 1 basename)
-	for program in "$@"; do
-		grep -qx "$(basename "$program")" <<<"$failed" && again+=("$program")
-	done
-	[ ${#again[@]} -gt 0 ] || return "$code"
-	say "FAILED, ONCE MORE: ${again[*]}"
-	grep '^not ok' "$tap"
-	forget "${again[@]}"
-	code=0
-	boot_once "$module" "${again[@]}" || code=$?
-	return "$code"
+# What of $again gets one more boot after one that ended with $code; what it says the last
+# time counts. The emulator may lose the whole virtual host (exit code 126 of vhost, which
+# tells what it saw) or a guest (host/nested_svm.c): programs with guests ($guests) that
+# failed, or for which the time did not suffice (124), get a second chance, and a third if
+# a guest was lost in that. Not where the kernel has complained (99).
+once_more() {	# CHANCE
+	case $code in
+	99)	;;
+	126)	unfinished | sort -u | grep . || echo "${again[-1]}" ;;
+	124)	[ -z "${guests:-}" ] || [ "$1" != 1 ] || unfinished | sort -u ;;
+	*)	[ -z "${guests:-}" ] ||
+			{ [ "$1" != 1 ] && ! grep -q "^# .* DOES NOT ANSWER" "$tap"; } || failed ;;
+	esac
 }
 
 # boot DESCRIPTION VHOST_OPTIONS... -- MODULE PROGRAM...
-# With $guests set, what failed gets a second chance, and a third if a guest was lost in that.
 boot() {
-	local text=$1 options=() tap code=0
+	local text=$1 module options=() tap code=0 again=() chance why
 	shift
 	while [ "$1" != -- ]; do
 		options+=("$1")
 		shift
 	done
-	shift
-	[ $# -gt 1 ] || return
+	[ $# -gt 2 ] || return
+	module=$2
+	shift 2
 	say "virtual host: $text"
 	tap=$(mktemp)
-	boot_once "$@" || code=$?
-	[ "$code" != 126 ] || boot_again "$@" || code=$?
-	[ -z "${guests:-}" ] || [ "$code" = 99 ] || once_more "$@" || code=$?
-	[ "$code" = 99 ] || [ "$code" = 124 ] || ! grep -q "^# .* DOES NOT ANSWER" "$tap" ||
-		once_more "$@" || code=$?
+	boot_once "$module" "$@" || code=$?
+	again=("$@")
+	for chance in 1 2; do
+		mapfile -t again < <(once_more "$chance")
+		[ ${#again[@]} -gt 0 ] || break
+		why="FAILED"
+		[ "$code" != 126 ] || why="THE EMULATOR HAS LOST THE VIRTUAL HOST"
+		say "$why, ONCE MORE: ${again[*]}"
+		grep '^not ok' "$tap"
+		forget "${again[@]}"
+		code=0
+		boot_once "$module" "${again[@]}" || code=$?
+	done
 	cat "$tap" >>"$log"
 	rm -f "$tap"
 	one "virtual host ends well and its kernel log is clean: $text" test "$code" = 0
