@@ -3,6 +3,18 @@
  * For the virtual host only: ways around faults of QEMU's emulation (seen in 11.1.3;
  * target/i386/tcg/system there).
  *
+ * CPU 0 is written to by all the others. XRSTOR and FXRSTOR, that is each switch of
+ * tasks, call cpu_clear_ignne(), and that clears a bit in hflags2 of the first CPU of
+ * all, whichever executes the instruction, without a lock. In the same word are the
+ * bits of SVM: is this CPU in nested paging, does it take interrupts, NMIs (GIF). A
+ * change that CPU 0 makes to one of them meanwhile is lost. With nested paging left on
+ * at #VMEXIT, host code faults as if it was the guest's, and a second #VMEXIT writes the
+ * host's registers over the guest's: guests hung or reset, or the host did, without a
+ * word. With GIF left off a CPU takes no interrupt any more, nor an NMI. While FXRSTOR
+ * runs in a loop on CPU 1, a virtual host whose guest is on CPU 0 lives for seconds. Here
+ * a task that enters a guest on CPU 0 is sent away from there for good; nothing else
+ * changes those bits.
+ *
  * An interrupt that comes twice. When VMRUN injects an interrupt (EVENTINJ, type
  * INTR), helper_vmrun() leaves its vector in the virtual CPU's exception_index.
  * When something then kicks that CPU out of its loop before the next #VMEXIT, the
@@ -33,6 +45,8 @@
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/task_work.h>
 #include <linux/tracepoint.h>
 
 #include <asm/svm.h>
@@ -53,10 +67,37 @@ static void nothing(struct irq_work *work)
 
 static DEFINE_PER_CPU(struct irq_work, exit_soon) = IRQ_WORK_INIT_HARD(nothing);
 
+/* One task at a time is moved; another one's turn is at its next entry. */
+static struct callback_head moving;
+static atomic_t is_moving;
+
+static void leave_cpu0(struct callback_head *head)
+{
+	static struct cpumask others;
+
+	cpumask_andnot(&others, cpu_possible_mask, cpumask_of(0));
+	if (set_cpus_allowed_ptr(current, &others))
+		pr_warn_once("nested_svm: a guest stays on CPU 0\n");
+	atomic_set(&is_moving, 0);
+}
+
+/* KVM runs the work before it enters the guest again. */
+static bool sent_away(void)
+{
+	if (smp_processor_id() || num_online_cpus() == 1 ||
+	    atomic_cmpxchg(&is_moving, 0, 1))
+		return false;
+	init_task_work(&moving, leave_cpu0);
+	if (!task_work_add(current, &moving, TWA_RESUME))
+		return true;
+	atomic_set(&is_moving, 0);
+	return false;
+}
+
 /* Interrupts are off, and VMRUN is next. */
 static void on_entry(void *data, struct kvm_vcpu *vcpu)
 {
-	if (vcpu->arch.interrupt.injected)
+	if (sent_away() || vcpu->arch.interrupt.injected)
 		irq_work_queue(this_cpu_ptr(&exit_soon));
 }
 
