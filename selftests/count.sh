@@ -62,11 +62,15 @@ failed_programs() {
 		-e 's/^not ok - \([a-z_]*\) ran to its end/\1/p' "$tap" | sort -u
 }
 
+has_failed() { failed_programs | grep -qx "$(basename "$1")"; }
+
+has_ended() { grep -q "^ok - $(basename "$1") ran to its end" "$tap"; }
+
 # Of $again, those that failed in $tap
 failed() {
 	local program
 	for program in "${again[@]}"; do
-		failed_programs | grep -qx "$(basename "$program")" && echo "$program"
+		has_failed "$program" && echo "$program"
 	done
 }
 
@@ -74,9 +78,10 @@ failed() {
 unfinished() {
 	local program
 	for program in "${again[@]}"; do
-		grep -q "^ok - $(basename "$program") ran to its end" "$tap" || echo "$program"
+		if ! has_ended "$program" || { [ -n "${guests:-}" ] && has_failed "$program"; }; then
+			echo "$program"
+		fi
 	done
-	[ -z "${guests:-}" ] || failed
 }
 
 # What the programs said so far does not count.
@@ -96,8 +101,8 @@ forget() {	# PROGRAM...
 once_more() {	# CHANCE
 	case $code in
 	99)	;;
-	126)	unfinished | sort -u | grep . || echo "${again[-1]}" ;;
-	124)	[ -z "${guests:-}" ] || [ "$1" != 1 ] || unfinished | sort -u ;;
+	126)	unfinished | grep . || echo "${again[-1]}" ;;
+	124)	[ -z "${guests:-}" ] || [ "$1" != 1 ] || unfinished ;;
 	*)	[ -z "${guests:-}" ] ||
 			{ [ "$1" != 1 ] && ! grep -q "^# .* DOES NOT ANSWER" "$tap"; } || failed ;;
 	esac
