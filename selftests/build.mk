@@ -35,6 +35,9 @@ $(OUT)/selftests/vmm/vmm.o: $(OUT)/guest.bin
 $(OUT)/t_%: $(OUT)/selftests/t_%.o $(vmm-obj) $(TOOLS)/libkassign.a
 	$(CC) -o $@ $(filter %.o,$^) $(LIBS)
 
+# What the agent makes of the kernel log
+$(OUT)/t_dma: $(TOOLS)/userspace/agent/faults.o
+
 # These have a main() of their own.
 $(OUT)/bench_%: $(OUT)/selftests/bench_%.o $(vmm-obj) $(TOOLS)/libkassign.a
 	$(CC) -o $@ $(filter-out %/tap.o,$(filter %.o,$^)) $(LIBS)
@@ -61,7 +64,7 @@ $(OUT)/test_guestfind: unit-obj := userspace/cli/guestfind.o userspace/cli/util.
 state-obj := $(OUT)/userspace/cli/state.o $(OUT)/userspace/cli/recover.o
 $(state-obj): FLAGS += -DRUN_DIR='"."'
 $(OUT)/test_state: $(state-obj)
-$(OUT)/test_state: unit-obj := userspace/cli/util.o
+$(OUT)/test_state: unit-obj := userspace/cli/util.o userspace/cli/out.o
 $(OUT)/test_state: UNIT_LDFLAGS := $(state-obj)
 # The tools' objects are made by userspace/build.mk, which runs first.
 $(OUT)/test_%: $(OUT)/selftests/unit/test_%.o $(wildcard $(TOOLS)/userspace/*/*.o)

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "faults.h"
 #include "host.h"
 #include "nic.h"
 #include "tap.h"
@@ -256,4 +257,46 @@ TEST(a_device_reaches_another_where_the_guest_sees_it)
 	ASSERT(peek(&rig, NIC_GPA + 0x100000 + NIC_RAL) != ral);
 	rig_end(&rig);
 	host_rebind(NIC);
+}
+
+/* ---- faults ---- */
+
+/* The kernel logs ten in five seconds, and the tests above have had some. */
+static void wait_for_the_log(void)
+{
+	sleep(6);
+}
+
+/*
+ * From the IOMMU to what a person sees, by the way of the agent: AMD's driver tells
+ * the module, Intel's writes to the kernel log, which the agent reads.
+ */
+TEST(a_fault_of_the_iommu_is_counted_with_its_address)
+{
+	struct kassign_device_status st;
+	const uint64_t nowhere = 0x7654321000;
+	struct kassign_bdf bdf;
+	struct rig rig;
+	int kmsg, again;
+
+	rig_start(&rig, EDU, VMM_ANON);
+	edu_enable(&rig, BAR0_GPA);
+	edu_dma(rig.dev, 0x400000, 4096, false);
+	wait_for_the_log();
+	kmsg = faults_open();
+	again = faults_open();
+	ASSERT(kmsg >= 0 && again >= 0);
+	edu_dma(rig.dev, nowhere, 4096, true);
+	usleep(200000);
+	ASSERT_EQ(kassign_bdf_parse(EDU, &bdf), 0);
+	faults_read(kmsg, rig.dev, &bdf);
+	ASSERT_EQ(kassign_device_get_status(rig.dev, &st), 0);
+	ASSERT(st.faults > 0);
+	ASSERT_EQ(st.fault_addr, nowhere);
+	/* They are nobody else's. */
+	bdf.fn++;
+	ASSERT_EQ(faults_read(again, rig.dev, &bdf), 0);
+	close(kmsg);
+	close(again);
+	rig_end(&rig);
 }

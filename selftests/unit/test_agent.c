@@ -200,23 +200,34 @@ static void what_is_left(void **state)
 
 static void faults_are_read(void **state)
 {
+	const struct kassign_bdf ours = { 0, 4, 0, 0 }, last = { 1, 10, 0x1f, 7 };
 	uint64_t addr = 0;
 
 	(void)state;
 	assert_true(faults_parse("3,1,2,-;DMAR: [DMA Write NO_PASID] Request device [04:00.0] fault addr 0x12345000 [fault reason 0x05] PTE Write access is not set",
-				 4, 0, &addr));
+				 &ours, &addr));
 	assert_int_equal(addr, 0x12345000);
 	assert_true(faults_parse("DMAR: [DMA Read] Request device [0a:1f.7] fault addr 0xfff0000000000 [fault reason 06]",
-				 10, 0x1f << 3 | 7, &addr));
+				 &last, &addr));
 	assert_int_equal(addr, 0xfff0000000000);
+	/* as 7.3 has it */
+	assert_true(faults_parse("DMAR: [DMA Write NO_PASID] Request device [0000:04:00.0] fault addr 0x7654321000 [fault reason 0x05] PTE Write access is not set",
+				 &ours, &addr));
+	assert_int_equal(addr, 0x7654321000);
+	assert_true(faults_parse("DMAR: [DMA Read] Request device [0001:0a:1f.7] fault addr 0x1",
+				 &last, &addr));
 	/* somebody else's, and what a guest could not have made up */
 	assert_false(faults_parse("DMAR: [DMA Write NO_PASID] Request device [04:00.1] fault addr 0x1",
-				  4, 0, &addr));
-	assert_false(faults_parse("DMAR: DRHD: handling fault status reg 2", 4, 0,
+				  &ours, &addr));
+	assert_false(faults_parse("DMAR: [DMA Write NO_PASID] Request device [0001:04:00.0] fault addr 0x1",
+				  &ours, &addr));
+	assert_false(faults_parse("DMAR: [DMA Write NO_PASID] Request device [0000:05:00.0] fault addr 0x1",
+				  &ours, &addr));
+	assert_false(faults_parse("DMAR: DRHD: handling fault status reg 2", &ours,
 				  &addr));
-	assert_false(faults_parse("Request device [04:00.0] fault addr 0x1", 4, 0,
+	assert_false(faults_parse("Request device [04:00.0] fault addr 0x1", &ours,
 				  &addr));
-	assert_false(faults_parse("", 4, 0, &addr));
+	assert_false(faults_parse("", &ours, &addr));
 }
 
 static int setup(void **state)

@@ -102,8 +102,14 @@ static bool ended(const struct session *s)
 static void read_faults(struct session *s)
 {
 	char line[64];
-	uint64_t nr = faults_read(s->kmsg_fd, s->vdev.dev_fd, s->vdev.info.bus,
-				  s->vdev.info.devfn);
+	const struct kassign_device_info *info = &s->vdev.info;
+	const struct kassign_bdf bdf = {
+		.domain = info->domain,
+		.bus = info->bus,
+		.dev = info->devfn >> 3,
+		.fn = info->devfn & 7,
+	};
+	uint64_t nr = faults_read(s->kmsg_fd, s->vdev.dev_fd, &bdf);
 
 	if (!nr)
 		return;

@@ -6,7 +6,8 @@
  *   DMAR: [DMA Write NO_PASID] Request device [04:00.0] fault addr 0x12345000
  *   [fault reason 0x05] PTE Write access is not set
  *
- * (dmar_fault_do_one() in drivers/iommu/intel/dmar.c; 6.1 has "NO_PASID" too.)
+ * (dmar_fault_do_one() in drivers/iommu/intel/dmar.c; 6.1 has "NO_PASID" too. From 7.3
+ * on the segment is there as well: [0000:04:00.0].)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,19 +28,25 @@ int faults_open(void)
 	return fd;
 }
 
-bool faults_parse(const char *line, uint16_t bus, uint16_t devfn, uint64_t *addr)
+bool faults_parse(const char *line, const struct kassign_bdf *bdf, uint64_t *addr)
 {
 	const char *at = strstr(line, "DMAR: [DMA ");
-	unsigned int b, d, f;
+	unsigned int segment = bdf->domain, b, d, f;
 
 	if (at)
 		at = strstr(at, "Request device [");
-	return at && sscanf(at, "Request device [%x:%x.%u] fault addr 0x%" SCNx64,
-			    &b, &d, &f, addr) == 4 &&
-	       b == bus && (d << 3 | f) == devfn;
+	if (!at)
+		return false;
+	if (sscanf(at, "Request device [%x:%x.%u] fault addr 0x%" SCNx64,
+		   &b, &d, &f, addr) != 4 &&
+	    sscanf(at, "Request device [%x:%x:%x.%u] fault addr 0x%" SCNx64,
+		   &segment, &b, &d, &f, addr) != 5)
+		return false;
+	return segment == bdf->domain && b == bdf->bus && d == bdf->dev &&
+	       f == bdf->fn;
 }
 
-uint64_t faults_read(int kmsg_fd, int dev_fd, uint16_t bus, uint16_t devfn)
+uint64_t faults_read(int kmsg_fd, int dev_fd, const struct kassign_bdf *bdf)
 {
 	uint64_t count = 0, addr = 0;
 	char line[1024];
@@ -53,7 +60,7 @@ uint64_t faults_read(int kmsg_fd, int dev_fd, uint16_t bus, uint16_t devfn)
 		if (n <= 0)
 			break;
 		line[n] = '\0';
-		count += faults_parse(line, bus, devfn, &addr);
+		count += faults_parse(line, bdf, &addr);
 	}
 	if (count)
 		kassign_report_faults(dev_fd, count, addr);
