@@ -146,7 +146,7 @@ static void run_recover(char *text, size_t len)
 		return;
 	}
 	dup2(fd, 2);
-	recover(NULL, true);
+	recover(NULL);
 	dup2(saved, 2);
 	close(saved);
 	n = pread(fd, text, len - 1, 0);
@@ -308,7 +308,7 @@ static void others_only_skip(void **unused)
 	(void)unused;
 	put_good(GOOD);
 	put_text(BROKEN ".json", "[]");
-	assert_int_equal(states_read(&states, false), 1);
+	assert_int_equal(states_read(&states, TELL_NOTHING), 1);
 	assert_string_equal(states[0].dev.name, GOOD);
 	free(states);
 	assert_int_equal(device_find("eth1", &dev, &p), 0);

@@ -140,9 +140,15 @@ static int check_viable(struct checker *c, struct problem *p)
 static int check_link(struct checker *c, struct problem *p)
 {
 	struct link_state *link = &c->req->link;
+	const char *iface = c->req->dev.iface;
+	int err = iface[0] ? link_read(iface, link) : -ENOENT;
 
-	if (!c->req->dev.iface[0] || link_read(c->req->dev.iface, link))
+	if (err == -ENOENT)
 		return 0;
+	if (err)
+		return problem(p, EXIT_FAILED, "try again",
+			       "the kernel does not tell addresses and routes of %s",
+			       iface);
 	c->warned = c->req->opt->force;
 	if (link->default_route)
 		return problem(p, EXIT_REFUSED,
@@ -154,6 +160,10 @@ static int check_link(struct checker *c, struct problem *p)
 		return problem(p, EXIT_REFUSED, NULL,
 			       "%s is a port of %s and will leave it", link->name,
 			       link->master);
+	if (link->more_addrs)
+		return problem(p, EXIT_REFUSED, NULL,
+			       "%s has more than %d addresses; the rest will not come back",
+			       link->name, MAX_ADDRS);
 	return 0;
 }
 
@@ -337,7 +347,7 @@ static bool applies(const struct checker *c, const struct check *check)
 	}
 }
 
-/* Stops at the first failure; warnings pass. */
+/* Stops at the first failure; warnings are told and pass. */
 int check_all(const char *dev, const char *guest, struct request *req,
 	      struct problem *p)
 {
@@ -348,7 +358,11 @@ int check_all(const char *dev, const char *guest, struct request *req,
 	copy_str(req->rom, sizeof(req->rom), req->opt->rom);
 	for (i = 0; i < NR_CHECKS && !err; i++) {
 		c.warned = false;
-		if (applies(&c, &checks[i]) && checks[i].fn(&c, p) && !c.warned)
+		if (!applies(&c, &checks[i]) || !checks[i].fn(&c, p))
+			continue;
+		if (c.warned)
+			problem_warn(p, req->opt->json);
+		else
 			err = -1;
 	}
 	qmp_close(c.qmp);

@@ -45,6 +45,8 @@ struct problem {
 __attribute__((format(printf, 4, 5)))
 int problem(struct problem *p, int code, const char *cure, const char *fmt, ...);
 void problem_print(const struct problem *p, bool json);
+/* The same for what does not stop anything */
+void problem_warn(const struct problem *p, bool json);
 
 /* ---- pci.c: PCI devices in sysfs ---- */
 
@@ -80,7 +82,7 @@ int pci_for_each_peer(const struct pci_dev_info *dev,
 
 /* ---- link.c: network interfaces ---- */
 
-#define MAX_ADDRS	16
+#define MAX_ADDRS	64
 
 struct link_state {
 	char name[NAME_LEN];
@@ -88,10 +90,12 @@ struct link_state {
 	unsigned int mtu;
 	char master[NAME_LEN];
 	bool default_route;
+	bool more_addrs;		/* than there is room for */
 	int nr_addrs;
 	char addrs[MAX_ADDRS][64];	/* "10.0.0.1/24" */
 };
 
+/* -ENOENT: there is none of that name */
 int link_read(const char *name, struct link_state *link);
 int link_down(const char *name, struct problem *p);
 int link_restore(const struct link_state *link, const char *now,
@@ -174,8 +178,10 @@ void state_remove(const char *bdf);
 /* Makes up the id of the device in QEMU: this attachment's alone. */
 void state_name_device(struct state *state);
 void state_path(const char *bdf, const char *suffix, char path[PATH_LEN]);
+/* Of what is found and done: TELL_PROBLEMS only what is wrong, as text */
+enum tell { TELL_NOTHING, TELL_PROBLEMS, TELL_TEXT, TELL_JSON };
 /* recover.c: all good ones, an array for free(); @tell of the broken ones */
-int states_read(struct state **states, bool tell);
+int states_read(struct state **states, enum tell tell);
 /* Exclusive; fd, or -1 when somebody has it */
 int state_lock(const char *name);
 
@@ -221,8 +227,8 @@ int keeper_start(const struct request *req, int lock, struct problem *p);
  */
 int keeper_follow(int sock, bool json, bool terminal, bool commit);
 int device_find(const char *text, struct pci_dev_info *dev, struct problem *p);
-/* Gives back what a dead keeper left; @bdf NULL: everything */
-int recover(const char *bdf, bool quiet);
+/* Gives back what a dead keeper left, without a word; @bdf NULL: everything */
+int recover(const char *bdf);
 int agent_main(int argc, char **argv);
 
 /* ---- report.c: lines from the keeper to the command ---- */
@@ -234,6 +240,10 @@ void report_problem(int fd, const struct problem *p);
 void report_done(int fd, const char *text);
 
 /* ---- out.c ---- */
+
+/* The end of a command that found nothing to do */
+__attribute__((format(printf, 3, 4)))
+void print_done(bool json, const char *result, const char *fmt, ...);
 
 struct column {
 	const char *key;

@@ -98,10 +98,11 @@ int cmd_attach(int argc, char **argv, struct options *opt)
 		return fail(&p, opt);
 	}
 	if (geteuid() == 0) {
-		recover(NULL, true);
+		recover(NULL);
 		if (already_there(argv[0], argv[1], &state)) {
-			printf("%s is in guest %s already.\n", state.dev.name,
-			       guest_label(&state.guest));
+			print_done(opt->json, "attached",
+				   "%s is in guest %s already.", state.dev.name,
+				   guest_label(&state.guest));
 			return EXIT_OK;
 		}
 	}
@@ -144,9 +145,10 @@ int cmd_detach(int argc, char **argv, struct options *opt)
 	}
 	if (device_find(argv[0], &dev, &p))
 		return fail(&p, opt);
-	recover(dev.name, true);
+	recover(dev.name);
 	if (state_read(dev.name, &state)) {
-		printf("%s is not assigned; nothing to do.\n", dev.name);
+		print_done(opt->json, "is back on the host",
+			   "%s is not assigned; nothing to do.", dev.name);
 		return EXIT_OK;
 	}
 	sock = ask_keeper(dev.name);

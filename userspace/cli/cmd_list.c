@@ -2,6 +2,7 @@
 /*
  * kassign list, kassign guests, kassign status
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,9 @@ int cmd_guests(int argc, char **argv, struct options *opt)
 
 	(void)argc;
 	(void)argv;
+	if (geteuid())
+		fputs("kassign: warning: without root only your own guests are seen\n",
+		      stderr);
 	for (i = 0; i < nr; i++) {
 		row = json_object_new_object();
 		put_str(row, "name", guests[i].name);
@@ -222,6 +226,11 @@ static struct json_object *status_row(const struct kassign_device_entry *d,
 	put_num(o, "group", d->group);
 	if (d->state != KASSIGN_DEV_ASSIGNED)
 		return o;
+	if (!d->guest_id) {
+		/* Guests count from 1; the module could not tell. */
+		put_str(o, "note", "busy; try again in a moment");
+		return o;
+	}
 	put_assigned(o, d);
 	for (i = 0; i < nr_guests; i++)
 		if (guests[i].id == d->guest_id)
@@ -245,31 +254,41 @@ static void print_status(struct json_object *rows)
 	}
 }
 
-static bool wanted(const struct kassign_device_entry *d, const char *text)
+/* @bdf NULL: all devices. Without the module nothing is assigned. */
+static int read_status(struct json_object *rows, const char *bdf,
+		       struct problem *p)
 {
-	struct pci_dev_info dev;
-	struct problem p;
-	char bdf[KASSIGN_BDF_LEN];
-
-	return !text || (!device_find(text, &dev, &p) &&
-			 !strcmp(dev.name, kassign_bdf_str(&d->bdf, bdf)));
-}
-
-int cmd_status(int argc, char **argv, struct options *opt)
-{
-	struct json_object *rows = json_object_new_array();
 	struct kassign_device_entry *devices = NULL;
 	struct kassign_guest_entry *guests = NULL;
+	char name[KASSIGN_BDF_LEN];
 	int nr = kassign_list_devices(&devices), i;
 	int nr_guests = kassign_list_guests(&guests);
 
 	for (i = 0; i < nr; i++)
-		if (wanted(&devices[i], argc ? argv[0] : NULL))
+		if (!bdf || !strcmp(bdf, kassign_bdf_str(&devices[i].bdf, name)))
 			json_object_array_add(rows,
 					      status_row(&devices[i], guests,
 							 nr_guests));
 	free(devices);
 	free(guests);
+	if (nr >= 0 || nr == -ENOENT)
+		return 0;
+	return problem(p, EXIT_FAILED, "see the end of dmesg",
+		       "the kernel module does not answer: %s", strerror(-nr));
+}
+
+int cmd_status(int argc, char **argv, struct options *opt)
+{
+	struct json_object *rows = json_object_new_array();
+	struct pci_dev_info dev = { 0 };
+	struct problem p;
+
+	if ((argc && device_find(argv[0], &dev, &p)) ||
+	    read_status(rows, argc ? dev.name : NULL, &p)) {
+		json_object_put(rows);
+		problem_print(&p, opt->json);
+		return p.code;
+	}
 	if (opt->json) {
 		print_rows(rows, NULL, true);
 	} else {

@@ -2,6 +2,7 @@
 /*
  * Shows a person, or a program, what a keeper reports.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -81,26 +82,75 @@ static int one_line(const char *line, bool json, bool terminal)
 	return code;
 }
 
-int keeper_follow(int sock, bool json, bool terminal, bool commit)
+static int keeper_died(bool json)
 {
-	FILE *in = fdopen(sock, "r");
+	struct problem p;
+
+	problem(&p, EXIT_FAILED, "run: kassign recover", "the keeper died");
+	problem_print(&p, json);
+	return p.code;
+}
+
+static int read_report(FILE *in, bool json, bool terminal)
+{
 	size_t size = 0;
 	char *line = NULL;
 	int code = -1;
 
-	while (in && code < 0 && getline(&line, &size, in) > 0) {
+	while (code < 0 && getline(&line, &size, in) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		code = one_line(line, json, terminal);
 	}
-	/* See do_commit() of the keeper. */
-	if (code == EXIT_OK && commit && send(sock, "k", 1, MSG_NOSIGNAL) != 1)
-		code = -1;
 	free(line);
+	return code;
+}
+
+static int interrupt_sock;
+
+/* The keeper takes it as a wish to undo all, and tells when it has. */
+static void on_interrupt(int sig)
+{
+	static const char text[] = "\nkassign: interrupted, undoing\n";
+
+	(void)sig;
+	shutdown(interrupt_sock, SHUT_WR);
+	if (write(2, text, sizeof(text) - 1) < 0)
+		return;
+}
+
+/* The first of them undoes, a second one ends the command at once. */
+static void undo_on_interrupt(int sock)
+{
+	struct sigaction undo = {
+		.sa_handler = on_interrupt,
+		.sa_flags = SA_RESTART | SA_RESETHAND,
+	};
+	struct sigaction old;
+
+	interrupt_sock = sock;
+	/* In the background of a script it is not for us. */
+	if (!sigaction(SIGINT, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &undo, NULL);
+	sigaction(SIGTERM, &undo, NULL);
+}
+
+int keeper_follow(int sock, bool json, bool terminal, bool commit)
+{
+	FILE *in = fdopen(sock, "r");
+	int code = -1;
+
+	if (commit)
+		undo_on_interrupt(sock);
+	if (in)
+		code = read_report(in, json, terminal);
+	/* See do_commit() of the keeper: unless it knows, it undoes. */
+	if (code == EXIT_OK && commit && send(sock, "k", 1, MSG_NOSIGNAL) != 1)
+		code = read_report(in, json, terminal);
+	if (commit) {
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+	}
 	if (in)
 		fclose(in);
-	if (code < 0) {
-		fprintf(stderr, "kassign: the keeper died; run: kassign recover\n");
-		code = EXIT_FAILED;
-	}
-	return code;
+	return code < 0 ? keeper_died(json) : code;
 }

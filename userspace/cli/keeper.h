@@ -23,6 +23,7 @@
  * @agent_fd:	the keeper's end of the socket to the agent
  * @ctl_fd:	where detach requests come
  * @plugged:	the VMM has the device
+ * @kept:	why the host has not got its device back; no text: it has
  */
 struct keeper {
 	struct state state;
@@ -38,6 +39,7 @@ struct keeper {
 	int agent_fd;
 	int ctl_fd;
 	bool plugged;
+	struct problem kept;
 };
 
 /* ---- attach.steps ---- */

@@ -54,9 +54,11 @@ static int do_record(struct keeper *k, struct problem *p)
 	return state_write(&k->state, p) ? -1 : keeper_listen(k, p);
 }
 
+/* What the host has not got back is for recover to find. */
 static void undo_record(struct keeper *k)
 {
-	state_remove(k->state.dev.name);
+	if (!k->kept.text[0])
+		state_remove(k->state.dev.name);
 }
 
 static int do_module(struct keeper *k, struct problem *p)
@@ -75,10 +77,7 @@ static int do_take(struct keeper *k, struct problem *p)
 /* Also when do_take() failed half way */
 static void undo_take(struct keeper *k)
 {
-	struct problem p;
-
-	if (host_give_back(&k->state, &p))
-		report_problem(k->report, &p);
+	host_give_back(&k->state, &k->kept);
 }
 
 /* ---- the guest ---- */
@@ -177,7 +176,8 @@ static int do_map(struct keeper *k, struct problem *p)
 	}
 	pthread_join(thread, NULL);
 	if (m.ret < 0)
-		return problem(p, EXIT_FAILED, NULL, "%s",
+		return problem(p, EXIT_FAILED, NULL, "%s%s",
+			       m.why[0] ? "" : "the device cannot be given to the guest: ",
 			       m.why[0] ? m.why : strerror(-m.ret));
 	k->dev_fd = m.ret;
 	return 0;
@@ -376,6 +376,32 @@ static int run_step(struct keeper *k, const struct step *step,
 	return 0;
 }
 
+/* A person sees only what is done to the machine. */
+static bool has_changed_something(size_t failed)
+{
+	size_t i;
+
+	for (i = 0; i <= failed; i++)
+		if (steps[i].text)
+			return true;
+	return false;
+}
+
+/* Why it failed, and what the undoing could not undo */
+static void report_failure(const struct keeper *k, const struct problem *why)
+{
+	struct problem p;
+
+	if (!k->kept.text[0]) {
+		report_problem(k->report, why);
+		return;
+	}
+	problem(&p, EXIT_FAILED, "try again: kassign recover",
+		"%s; and the host has not got its device back: %s",
+		why->text, k->kept.text);
+	report_problem(k->report, &p);
+}
+
 int keeper_attach(struct keeper *k)
 {
 	struct problem p = { 0 };
@@ -385,7 +411,10 @@ int keeper_attach(struct keeper *k)
 		if (!run_step(k, &steps[i], &p))
 			continue;
 		undo_steps(k, i);
-		report_problem(k->report, &p);
+		/* "Refused" promises that nothing was changed. */
+		if (p.code == EXIT_REFUSED && has_changed_something(i))
+			p.code = EXIT_FAILED;
+		report_failure(k, &p);
 		return p.code;
 	}
 	return EXIT_OK;

@@ -33,22 +33,27 @@ static bool addr_counts(struct rtnl_addr *addr, int ifindex)
 	       rtnl_addr_get_scope(addr) != RT_SCOPE_LINK;
 }
 
-static void read_addrs(struct nl_sock *sock, int ifindex, struct link_state *link)
+static void keep_addr(struct rtnl_addr *addr, struct link_state *link)
+{
+	link->more_addrs = link->nr_addrs == MAX_ADDRS;
+	if (!link->more_addrs)
+		nl_addr2str(rtnl_addr_get_local(addr),
+			    link->addrs[link->nr_addrs++],
+			    sizeof(link->addrs[0]));
+}
+
+static int read_addrs(struct nl_sock *sock, int ifindex, struct link_state *link)
 {
 	struct nl_cache *cache;
 	struct nl_object *o;
 
 	if (rtnl_addr_alloc_cache(sock, &cache))
-		return;
-	for (o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
-		struct rtnl_addr *addr = (struct rtnl_addr *)o;
-
-		if (link->nr_addrs < MAX_ADDRS && addr_counts(addr, ifindex))
-			nl_addr2str(rtnl_addr_get_local(addr),
-				    link->addrs[link->nr_addrs++],
-				    sizeof(link->addrs[0]));
-	}
+		return -EIO;
+	for (o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o))
+		if (addr_counts((struct rtnl_addr *)o, ifindex))
+			keep_addr((struct rtnl_addr *)o, link);
 	nl_cache_free(cache);
+	return 0;
 }
 
 static bool is_default_via(struct rtnl_route *route, int ifindex, int master)
@@ -67,18 +72,18 @@ static bool is_default_via(struct rtnl_route *route, int ifindex, int master)
 	return false;
 }
 
-static bool carries_default(struct nl_sock *sock, int ifindex, int master)
+static int read_default(struct nl_sock *sock, int ifindex, int master,
+			bool *found)
 {
 	struct nl_cache *cache;
 	struct nl_object *o;
-	bool found = false;
 
 	if (rtnl_route_alloc_cache(sock, AF_UNSPEC, 0, &cache))
-		return false;
-	for (o = nl_cache_get_first(cache); o && !found; o = nl_cache_get_next(o))
-		found = is_default_via((struct rtnl_route *)o, ifindex, master);
+		return -EIO;
+	for (o = nl_cache_get_first(cache); o && !*found; o = nl_cache_get_next(o))
+		*found = is_default_via((struct rtnl_route *)o, ifindex, master);
 	nl_cache_free(cache);
-	return found;
+	return 0;
 }
 
 int link_read(const char *name, struct link_state *link)
@@ -91,7 +96,11 @@ int link_read(const char *name, struct link_state *link)
 	if (!sock)
 		return -EIO;
 	err = rtnl_link_get_kernel(sock, 0, name, &l);
-	if (!err) {
+	if (err == -NLE_NODEV || err == -NLE_OBJ_NOTFOUND) {
+		err = -ENOENT;
+	} else if (err) {
+		err = -EIO;
+	} else {
 		copy_str(link->name, sizeof(link->name), name);
 		link->up = rtnl_link_get_flags(l) & IFF_UP;
 		link->mtu = rtnl_link_get_mtu(l);
@@ -100,11 +109,13 @@ int link_read(const char *name, struct link_state *link)
 		if (master)
 			if_indextoname(master, link->master);
 		rtnl_link_put(l);
-		read_addrs(sock, index, link);
-		link->default_route = carries_default(sock, index, master);
+		err = read_addrs(sock, index, link);
+		if (!err)
+			err = read_default(sock, index, master,
+					   &link->default_route);
 	}
 	nl_socket_free(sock);
-	return err ? -ENOENT : 0;
+	return err;
 }
 
 /* Applies @change to the interface @name. libnl's error or 0 */

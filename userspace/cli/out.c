@@ -2,11 +2,32 @@
 /*
  * Rows of values as a table or as JSON, from the same objects.
  */
+#include <stdarg.h>
 #include <string.h>
 
 #include "cli.h"
 
 #define MAX_COLUMNS	16
+
+void print_done(bool json, const char *result, const char *fmt, ...)
+{
+	struct json_object *o;
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (!json) {
+		puts(text);
+		return;
+	}
+	o = json_object_new_object();
+	json_object_object_add(o, "result", json_object_new_string(result));
+	json_object_object_add(o, "note", json_object_new_string(text));
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
 
 static const char *cell(struct json_object *row, const char *key)
 {

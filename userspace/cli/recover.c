@@ -13,7 +13,7 @@
 
 #include "cli.h"
 
-static void tell_broken(const char *bdf)
+static void tell_broken(const char *bdf, bool json)
 {
 	char path[PATH_LEN], cure[PATH_LEN + 32];
 	struct problem p;
@@ -24,10 +24,10 @@ static void tell_broken(const char *bdf)
 	snprintf(cure, sizeof(cure), "remove it: rm %s", path);
 	problem(&p, EXIT_FAILED, cure,
 		"the state file %s is broken and is ignored", path);
-	problem_print(&p, false);
+	problem_print(&p, json);
 }
 
-int states_read(struct state **states, bool tell)
+int states_read(struct state **states, enum tell tell)
 {
 	DIR *dir = opendir(RUN_DIR);
 	struct state *grown;
@@ -48,8 +48,8 @@ int states_read(struct state **states, bool tell)
 		*states = grown;
 		if (!state_read(bdf, &grown[nr]))
 			nr++;
-		else if (tell)
-			tell_broken(bdf);
+		else if (tell != TELL_NOTHING)
+			tell_broken(bdf, tell == TELL_JSON);
 	}
 	if (dir)
 		closedir(dir);
@@ -61,7 +61,7 @@ int device_find(const char *text, struct pci_dev_info *dev, struct problem *p)
 {
 	char bdf[KASSIGN_BDF_LEN] = "";
 	struct state *states;
-	int nr = states_read(&states, false), i;
+	int nr = states_read(&states, TELL_NOTHING), i;
 
 	for (i = 0; i < nr; i++)
 		if (!strcmp(states[i].link.name, text))
@@ -98,26 +98,27 @@ static void unplug(const struct state *state)
 	qmp_close(qmp);
 }
 
-static int recover_one(const struct state *state, bool quiet)
+static int recover_one(const struct state *state, enum tell tell)
 {
 	struct problem p;
 
 	end_agent(state);
 	unplug(state);
 	if (host_give_back(state, &p)) {
-		problem_print(&p, false);
+		problem_print(&p, tell == TELL_JSON);
 		return EXIT_FAILED;
 	}
 	state_remove(state->dev.name);
-	if (!quiet)
-		printf("%s is back on the host.\n", state->dev.name);
+	if (tell != TELL_PROBLEMS)
+		print_done(tell == TELL_JSON, "is back on the host",
+			   "%s is back on the host.", state->dev.name);
 	return EXIT_OK;
 }
 
-int recover(const char *bdf, bool quiet)
+static int recover_all(const char *bdf, enum tell tell)
 {
 	struct state *states;
-	int nr = states_read(&states, true), i, code = EXIT_OK, lock;
+	int nr = states_read(&states, tell), i, code = EXIT_OK, lock;
 
 	for (i = 0; i < nr; i++) {
 		if ((bdf && strcmp(bdf, states[i].dev.name)) ||
@@ -126,7 +127,7 @@ int recover(const char *bdf, bool quiet)
 		lock = state_lock(states[i].dev.name);
 		if (lock < 0)
 			continue;	/* somebody is at it */
-		if (recover_one(&states[i], quiet))
+		if (recover_one(&states[i], tell))
 			code = EXIT_FAILED;
 		close(lock);
 	}
@@ -134,12 +135,17 @@ int recover(const char *bdf, bool quiet)
 	return code;
 }
 
+int recover(const char *bdf)
+{
+	return recover_all(bdf, TELL_PROBLEMS);
+}
+
 /* Files that nobody can read may hide devices that were not given back. */
 static bool any_broken(void)
 {
 	glob_t found;
 	struct state *states;
-	int nr = states_read(&states, false);
+	int nr = states_read(&states, TELL_NOTHING);
 	bool broken;
 
 	free(states);
@@ -162,6 +168,6 @@ int cmd_recover(int argc, char **argv, struct options *opt)
 		problem_print(&p, opt->json);
 		return p.code;
 	}
-	code = recover(NULL, opt->json);
+	code = recover_all(NULL, opt->json ? TELL_JSON : TELL_TEXT);
 	return any_broken() ? EXIT_FAILED : code;
 }

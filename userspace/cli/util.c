@@ -23,6 +23,12 @@ int problem(struct problem *p, int code, const char *cure, const char *fmt, ...)
 	return -1;
 }
 
+static void print_object(struct json_object *o)
+{
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
 void problem_print(const struct problem *p, bool json)
 {
 	struct json_object *o;
@@ -37,8 +43,23 @@ void problem_print(const struct problem *p, bool json)
 	json_object_object_add(o, "error", json_object_new_string(p->text));
 	json_object_object_add(o, "cure", json_object_new_string(p->cure));
 	json_object_object_add(o, "exit", json_object_new_int(p->code));
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	print_object(o);
+}
+
+void problem_warn(const struct problem *p, bool json)
+{
+	struct json_object *o;
+
+	if (!json) {
+		fprintf(stderr, "kassign: warning: %s\n", p->text);
+		if (p->cure[0])
+			fprintf(stderr, "  %s\n", p->cure);
+		return;
+	}
+	o = json_object_new_object();
+	json_object_object_add(o, "warning", json_object_new_string(p->text));
+	json_object_object_add(o, "cure", json_object_new_string(p->cure));
+	print_object(o);
 }
 
 void copy_str(char *to, size_t len, const char *from)
