@@ -4,9 +4,11 @@
  */
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -321,6 +323,150 @@ TEST(a_hole_beside_a_seam_loses_nothing)
 	ASSERT(reaches(&rig, HIGH_GPA + SEAM, mem.hva + SEAM));
 	ASSERT_EQ(check_mirror(&rig).stale, 0);
 	ASSERT(is_missing(&rig, &mem));
+	end(&rig, &mem);
+	host_expect_pins(pins);
+}
+
+/* ---- while the list of regions changes ---- */
+
+#define MANY		16		/* slots in front of the memory */
+#define STEP		0x2000	/* their distance: they stay apart */
+#define SECONDS		10
+
+struct restless {
+	struct rig *rig;
+	unsigned char *hva;
+	volatile bool stop;
+	unsigned long turns;
+};
+
+static void small_slot(struct rig *rig, int nr, unsigned char *hva, size_t size)
+{
+	vmm_set_slot(&rig->vmm, SLOT + 1 + nr, HIGH_GPA - (MANY - nr) * STEP, hva, size);
+}
+
+static void small_slots(struct rig *rig, unsigned char *hva, size_t size)
+{
+	int i;
+
+	for (i = 0; i < MANY; i++)
+		small_slot(rig, i, hva, size);
+	ASSERT_EQ(kassign_guest_sync(rig->guest, KASSIGN_SYNC_NOW, NULL), 0);
+}
+
+/* They come and go: what is behind them changes its place in the list. */
+static void *come_and_go(void *arg)
+{
+	struct restless *r = arg;
+
+	for (; !r->stop; r->turns++) {
+		small_slots(r->rig, r->hva, 0);
+		usleep(1000);	/* for others, who want the lock too */
+		small_slots(r->rig, r->hva, 4096);
+		usleep(20000);
+	}
+	return NULL;
+}
+
+/* A module for tests takes its time from region to region. */
+static void slow_notifier(bool on)
+{
+	host_put("/sys/module/kassign/parameters/fault_slow",
+		 on ? "verify_pages" : "none");
+}
+
+/* All but small slots is mapped, at least. */
+static bool is_filled(struct rig *rig)
+{
+	ASSERT_EQ(kassign_guest_sync(rig->guest, 0, NULL), 0);
+	return status(rig).missing_bytes < HUGE;
+}
+
+/* The notifier says itself that it has unmapped it; edu would take 0.1 s for a look. */
+static void discard_is_seen(struct rig *rig, struct memory *mem)
+{
+	uint64_t before;
+	int i;
+
+	for (i = 0; i < 1000 && !is_filled(rig); i++)
+		usleep(1000);
+	ASSERT(i < 1000);
+	usleep(random() % 5000);	/* at any moment of the other's sync */
+	before = status(rig).discards;
+	ASSERT_OK(madvise(mem->hva + PLACE, 4096, MADV_DONTNEED));
+	ASSERT(status(rig).discards > before);
+}
+
+TEST(a_discard_is_followed_while_the_list_changes)
+{
+	struct restless r = { .hva = vmm_reserve(HUGE) };
+	unsigned long discards = 0;
+	struct memory mem;
+	struct rig rig;
+	pthread_t thread;
+	time_t until;
+
+	start(&rig, &mem, get_small);
+	ASSERT(mmap(r.hva, 4096, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == r.hva);
+	r.rig = &rig;
+	small_slots(&rig, r.hva, 4096);
+	slow_notifier(true);
+	ASSERT_EQ(pthread_create(&thread, NULL, come_and_go, &r), 0);
+	for (until = time(NULL) + SECONDS; time(NULL) < until; discards++)
+		discard_is_seen(&rig, &mem);
+	r.stop = true;
+	pthread_join(thread, NULL);
+	slow_notifier(false);
+	printf("# %lu discards, %lu changes of the list\n", discards, 2 * r.turns);
+	ASSERT(discards > 10 && r.turns > 1);
+	expect_exact_soon(&rig);
+	end(&rig, &mem);
+}
+
+/* ---- a VMM that never rests ---- */
+
+static void *discard_for_ever(void *arg)
+{
+	struct restless *r = arg;
+
+	for (; !r->stop; r->turns++) {
+		*(volatile unsigned char *)(r->hva + PLACE) = 1;
+		madvise(r->hva + PLACE, 4096, MADV_DONTNEED);
+	}
+	return NULL;
+}
+
+/* What it never leaves alone is not mapped; nobody waits for it for ever. */
+TEST(a_vmm_that_never_rests_holds_up_nobody)
+{
+	struct restless r[2] = { };
+	long pins = host_pins();
+	pthread_t thread[2];
+	struct memory mem;
+	struct rig rig;
+	int i, err;
+
+	start(&rig, &mem, get_small);
+	for (i = 0; i < 2; i++) {
+		r[i].hva = mem.hva;
+		ASSERT_EQ(pthread_create(&thread[i], NULL, discard_for_ever, &r[i]), 0);
+	}
+	for (i = 0; i < 20; i++) {
+		vmm_set_slot(&rig.vmm, SLOT, HIGH_GPA, mem.hva, 0);
+		ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
+		vmm_set_slot(&rig.vmm, SLOT, HIGH_GPA, mem.hva, SIZE);
+		err = kassign_guest_sync(rig.guest, 0, NULL);
+		ASSERT(!err || err == -EAGAIN);
+	}
+	close(rig.dev);
+	rig.dev = -1;
+	host_expect_state(EDU, KASSIGN_DEV_FREE);
+	for (i = 0; i < 2; i++) {
+		r[i].stop = true;
+		pthread_join(thread[i], NULL);
+	}
+	printf("# %lu discards, the last sync: %d\n", r[0].turns + r[1].turns, err);
 	end(&rig, &mem);
 	host_expect_pins(pins);
 }

@@ -43,13 +43,18 @@ static bool is_poll(void)
 			work->func == kassign_mirror_follow);
 }
 
+void kassign_slow(const char *what)
+{
+	if (fault_slow[0] && sysfs_streq(fault_slow, what))
+		usleep_range(2000, 10000);
+}
+
 bool kassign_fault_now(struct kassign_fault_site *site)
 {
 	unsigned long flags;
 	bool now = false;
 
-	if (fault_slow[0] && sysfs_streq(fault_slow, site->what))
-		usleep_range(2000, 10000);
+	kassign_slow(site->what);
 	if (is_poll())
 		return false;
 	spin_lock_irqsave(&fault_lock, flags);

@@ -41,6 +41,8 @@ struct kassign_fault_site {
 extern bool kassign_blind;
 
 bool kassign_fault_now(struct kassign_fault_site *site);
+/* Where nothing can fail, but a race be lost. May sleep. */
+void kassign_slow(const char *what);
 void kassign_fault_init(void);
 
 #define FAULT(_what) ({							\
@@ -200,6 +202,7 @@ static inline void *fault_memdup_user(const void __user *from, size_t size)
 
 #else /* !KASSIGN_FAULTS */
 #define kassign_blind false
+static inline void kassign_slow(const char *what) { }
 static inline void kassign_fault_init(void) { }
 #endif
 #endif /* KASSIGN_FAULT_H */

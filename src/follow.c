@@ -216,17 +216,31 @@ static void verify_pages(struct kassign_guest *guest,
 			 const struct kassign_span *hvas, bool may_sleep)
 {
 	struct kassign_region r;
+	u64 published, last = 0;
 	unsigned int i = 0;
-	u64 published;
 
-	while (get_watched(&guest->mirror, i, &r, &published)) {
-		struct kassign_span part = part_by_hva(&r, hvas);
+	for (;;) {
+		bool more = get_watched(&guest->mirror, i, &r, &published);
+		struct kassign_span part;
 
-		/* Doing it twice does no harm. */
-		if (part.start < part.end &&
-		    verify_part(guest, &r, published, &part, may_sleep))
-			i = 0;
-		else
+		/*
+		 * Another list: what has not been looked at may be anywhere in it, or
+		 * the list be shorter. Doing it twice does no harm.
+		 */
+		if (published != last) {
+			last = published;
+			if (i) {
+				i = 0;
+				continue;
+			}
+		}
+		if (!more)
+			break;
+		if (may_sleep)
+			kassign_slow("verify_pages");
+		part = part_by_hva(&r, hvas);
+		if (part.start >= part.end ||
+		    !verify_part(guest, &r, published, &part, may_sleep))
 			i++;
 	}
 }
