@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -169,6 +170,80 @@ TEST(memory_that_a_vmm_puts_in_place_of_a_bar_is_left_out)
 	expect_exact(&rig);
 	rig_end(&rig);
 	host_expect_pins(pins);
+}
+
+/* ---- a slot that has gone ---- */
+
+#define GONE		VMM_MAX_SLOTS
+#define RESTLESS	(VMM_MAX_SLOTS + 1)
+
+static void *memory_at(void *hva, size_t size)
+{
+	ASSERT(mmap(hva, size, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == hva);
+	return hva;
+}
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* The memslots change once more, without a change of the memory that matters. */
+static void no_rest(struct rig *rig, void *hva)
+{
+	vmm_set_slot(&rig->vmm, RESTLESS, HIGH_GPA + (1 << 30), hva, 4096);
+	vmm_set_slot(&rig->vmm, RESTLESS, HIGH_GPA + (1 << 30), hva, 0);
+}
+
+/* Removals are put off then; what the VMM has there by now is not the guest's. */
+TEST(memory_of_a_slot_that_is_gone_is_not_mapped_again)
+{
+	unsigned char *hva = memory_at(vmm_reserve(HIGH_SIZE), HIGH_SIZE);
+	struct rig rig;
+	double end;
+	int i;
+
+	start(&rig);
+	for (i = 0; i < 10; i++) {
+		vmm_set_slot(&rig.vmm, GONE, HIGH_GPA, hva, HIGH_SIZE);
+		ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+		ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE + HIGH_SIZE);
+		vmm_set_slot(&rig.vmm, GONE, HIGH_GPA, hva, 0);
+		ASSERT_OK(munmap(hva, HIGH_SIZE));
+		memory_at(hva, HIGH_SIZE);
+		/* edu would take 0.1 s for each look. */
+		for (end = seconds() + 0.2; seconds() < end;)
+			ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE);
+	}
+	rig_end(&rig);
+}
+
+TEST(a_removal_is_not_put_off_for_ever)
+{
+	void *other = memory_at(vmm_reserve(4096), 4096);
+	void *hva = memory_at(vmm_reserve(HIGH_SIZE), HIGH_SIZE);
+	struct rig rig;
+	double begin;
+	int i;
+
+	start(&rig);
+	vmm_set_slot(&rig.vmm, GONE, HIGH_GPA, hva, HIGH_SIZE);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	no_rest(&rig, other);
+	vmm_set_slot(&rig.vmm, GONE, HIGH_GPA, hva, 0);
+	begin = seconds();
+	for (i = 0; seconds() < begin + 5 &&
+	     status(&rig).mapped_bytes >= VMM_LOW_SIZE + HIGH_SIZE; i++)
+		no_rest(&rig, other);
+	printf("# gone after %d changes of other slots, %.1f s\n", 2 * i,
+	       seconds() - begin);
+	ASSERT(seconds() < begin + 5);
+	ASSERT(!reaches(&rig, HIGH_GPA, hva));
+	rig_end(&rig);
 }
 
 /* The module had it in mind for a moment; then a BAR comes there, and a change of it. */
@@ -501,6 +576,25 @@ static void expect_refused(void *p, size_t size, int err, const char *text)
 	expect_refusal(&r, err, text ?: "0x140000000");
 	ASSERT(strstr(r.why, "0x140000000"));
 	rig_end(&r.rig);
+}
+
+/* What comes later and is not there keeps nothing else away, and is found when it is. */
+TEST(memory_that_is_not_there_stops_no_other)
+{
+	unsigned char *hva = vmm_reserve(HIGH_SIZE);
+	struct rig rig;
+	void *next;
+
+	start(&rig);
+	vmm_set_slot(&rig.vmm, GONE, HIGH_GPA, hva, HIGH_SIZE);
+	next = vmm_add_slot(&rig.vmm, HIGH_GPA + (1 << 30), HIGH_SIZE, 0, VMM_ANON);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), -EFAULT);
+	ASSERT(reaches(&rig, HIGH_GPA + (1 << 30), next));
+	memory_at(hva, HIGH_SIZE);
+	usleep(2500000);
+	ASSERT(reaches(&rig, HIGH_GPA, hva));
+	expect_exact(&rig);
+	rig_end(&rig);
 }
 
 TEST(memory_that_is_not_there_is_refused_and_told)

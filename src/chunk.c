@@ -437,7 +437,8 @@ static int note_runs(struct kassign_chunk *chunk, u64 gpa)
 		     at + BIT(CHUNK_SHIFT) <= end && !err; at += BIT(CHUNK_SHIFT))
 			err = bit_set(&mirror->whole, at, true);
 		if (!run->writable)
-			for (at = gpa; at < end && !err; at += BIT(CHUNK_SHIFT))
+			for (at = gpa; at < end && !err;
+			     at = round_down(at, BIT(CHUNK_SHIFT)) + BIT(CHUNK_SHIFT))
 				err = bit_set(&mirror->readonly, at, true);
 		gpa = end;
 	}
@@ -529,7 +530,8 @@ static u64 changes_so_far(struct kassign_mirror *mirror)
  * The VMM's address space is current->mm. Any number of these may run at the
  * same time for a guest, for different chunks. Returns the number of pages
  * mapped, which reach to the end of a chunk or of the region, or an errno;
- * -EAGAIN when the VMM changed its memory meanwhile.
+ * -EAGAIN when the VMM changed its memory meanwhile, -ESTALE when its memslots
+ * are others than those the region is from.
  */
 long kassign_chunk_map(struct kassign_chunk *chunk,
 		       const struct kassign_region *r, u64 gpa, u64 npages,
@@ -541,7 +543,10 @@ long kassign_chunk_map(struct kassign_chunk *chunk,
 
 	if (n < 0)
 		return n;
-	err = map_patiently(chunk, r, gpa, changes, reason);
+	if (kassign_kvm_backs(chunk->guest->kvm, r, gpa, n))
+		err = map_patiently(chunk, r, gpa, changes, reason);
+	else
+		err = -ESTALE;	/* what is there now may be the VMM's own */
 	if (!err)
 		return n;
 	unpin_runs(chunk);
@@ -659,18 +664,23 @@ static bool mapped_is_current(struct kassign_guest *guest, u64 gpa,
 			      unsigned long hva, unsigned long npages,
 			      bool *moving)
 {
-	bool whole = bit_get(&guest->mirror.whole, gpa);
+	bool whole = bit_get(&guest->mirror.whole, gpa), moves;
 	unsigned long i, n, same;
 
 	for (i = 0; i < npages; i += n) {
 		u64 at = gpa + (i << PAGE_SHIFT);
 
-		n = whole ? npages : 1;
+		n = whole ? npages - i : 1;
 		same = kassign_walk_same(guest->mm, hva + (i << PAGE_SHIFT),
 					 PHYS_PFN(iommu_iova_to_phys(guest->domain, at)),
-					 n, moving);
-		if (same != n)
-			return *moving;
+					 n, &moves);
+		if (same == n)
+			continue;
+		if (!moves)
+			return false;
+		/* It says nothing of those behind it. */
+		*moving = true;
+		n = same + 1;
 	}
 	return true;
 }

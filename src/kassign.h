@@ -16,8 +16,7 @@
  *   guest->slot_lock    KVM memslots of ours; waits for KVM and for the VMM's
  *                       mmap_lock, so never taken in an mmap or fault handler
  *   dev->bar_sem        fault handler against zap
- *   kassign_lock        the lists of guests and bound devices; inside it only
- *                       what registering a notifier takes
+ *   kassign_lock        the lists of guests and bound devices; short
  *   intx->lock          the interrupt line; spins; in the handler
  *   mirror->map_lock    what is mapped; spins; the only one that the MMU notifier
  *                       takes, so nothing in it may wait, for memory either
@@ -49,6 +48,7 @@
 struct kvm;
 struct kassign_device;
 struct kassign_guest;
+struct kassign_region;
 
 /**
  * struct kassign_reason - why something was refused, for a person to read
@@ -102,6 +102,8 @@ struct kassign_slots *kassign_kvm_slots(struct kvm *kvm,
 					const unsigned long *ours,
 					unsigned int nr_ours);
 bool kassign_kvm_slot_used(struct kvm *kvm, int id);
+bool kassign_kvm_backs(struct kvm *kvm, const struct kassign_region *r, u64 gpa,
+		       u64 npages);
 int kassign_kvm_top_slot(void);
 
 /* ---- pin.c ---- */
@@ -232,12 +234,15 @@ struct kassign_span {
  *
  * @lock:	all but the counters and what @map_lock protects
  * @active:	a domain is attached; cleared first on the way down
+ * @ending:	before that, without @lock: who maps is to stop
  * @cur:	what is mapped
  * @resv:	ranges devices cannot address as memory (MSI window, RMRR)
  * @peers:	where devices reach BARs (peer.c): no memory is mapped there
  * @generation:	memslot generation @cur reflects
  * @last_seen:	memslot generation at the last periodic check
  * @pending:	removals put off until the memslots are quiet
+ * @pending_since: in jiffies; they are not put off for ever
+ * @retry_at:	in jiffies: when a sync that failed is tried again
  * @map_lock:	what is mapped, and all down to @discards; in the MMU notifier
  * @watched:	copy of @cur for the notifier; may have more than @cur
  * @notifier:	working memory of the notifier
@@ -260,12 +265,15 @@ struct kassign_span {
 struct kassign_mirror {
 	struct mutex lock;	/* all but the counters */
 	bool active;
+	bool ending;
 	struct kassign_regions cur;
 	struct kassign_regions resv;
 	struct kassign_regions peers;
 	u64 generation;
 	u64 last_seen;
 	bool pending;
+	unsigned long pending_since;
+	unsigned long retry_at;
 	rwlock_t map_lock;	/* down to @discards */
 	struct kassign_regions watched;
 	struct kassign_chunk *notifier;

@@ -202,6 +202,45 @@ struct kassign_slots *kassign_kvm_slots(struct kvm *kvm,
 	return snap;
 }
 
+/* Does the slot show what the region has at @gfn? */
+static bool slot_shows(const struct kvm_memory_slot *slot,
+		       const struct kassign_region *r, u64 gfn)
+{
+	u64 hva = slot->userspace_addr + ((gfn - slot->base_gfn) << PAGE_SHIFT);
+
+	return slot_counts(slot) && hva == r->hva + ((gfn << PAGE_SHIFT) - r->gpa) &&
+	       !(slot->flags & KASSIGN_KVM_GUEST_MEMFD) &&
+	       !!(slot->flags & KVM_MEM_READONLY) == r->readonly;
+}
+
+/**
+ * kassign_kvm_backs - is a region still what the memslots say?
+ * @kvm:    the VM
+ * @r:	    region
+ * @gpa:    from where in it on
+ * @npages: how many pages
+ *
+ * For one who has just pinned them. A slot that is still there was there then, for a
+ * VMM that gives the address to something else removes the slot first.
+ */
+bool kassign_kvm_backs(struct kvm *kvm, const struct kassign_region *r, u64 gpa,
+		       u64 npages)
+{
+	u64 gfn = gpa >> PAGE_SHIFT, end = gfn + npages;
+	const struct kvm_memory_slot *slot;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	while (gfn < end) {
+		slot = __gfn_to_memslot(kvm_memslots(kvm), gfn);
+		if (!slot || !slot_shows(slot, r, gfn))
+			break;
+		gfn = slot->base_gfn + slot->npages;
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+	return gfn >= end;
+}
+
 bool kassign_kvm_slot_used(struct kvm *kvm, int id)
 {
 	bool used;

@@ -17,6 +17,9 @@
 
 #include "kassign.h"
 
+/* How often a chunk is tried whose memory the VMM changes meanwhile */
+#define MOST_TRIES	64
+
 /* What a worker takes at a time: 16 MiB */
 #define SHARE_PAGES	(8 * KASSIGN_CHUNK_PAGES)
 
@@ -93,6 +96,46 @@ static bool vmm_is_dying(struct kassign_guest *guest)
 	return READ_ONCE(guest->dead) || atomic_read(&guest->mm->mm_users) == 1;
 }
 
+/* Not while the notifier may unmap it, and free what is read here */
+static bool is_mapped(struct kassign_guest *guest, u64 gpa)
+{
+	bool mapped;
+
+	read_lock(&guest->mirror.map_lock);
+	mapped = kassign_chunk_is_mapped(guest, gpa);
+	read_unlock(&guest->mirror.map_lock);
+	return mapped;
+}
+
+/* Why to stop, or 0 */
+static int must_stop(struct mapping *job)
+{
+	if (READ_ONCE(job->err))
+		return -EINTR;
+	return vmm_is_dying(job->guest) || READ_ONCE(job->guest->mirror.ending) ?
+	       -ESRCH : 0;
+}
+
+/* Tries again, though not for ever, when the VMM has changed its memory meanwhile. */
+static long map_calmly(struct mapping *job, struct kassign_chunk *chunk, u64 gpa,
+		       u64 npages, struct kassign_reason *reason)
+{
+	unsigned int tries;
+	long done;
+
+	for (tries = 0; tries < MOST_TRIES; tries++) {
+		done = kassign_chunk_map(chunk, job->region, gpa, npages, reason);
+		if (done != -EAGAIN)
+			return done;
+		if (must_stop(job))
+			return must_stop(job);
+		cond_resched();
+	}
+	return kassign_fail(reason, -EAGAIN,
+			    "the VMM changes its memory at guest address 0x%llx all the time",
+			    gpa);
+}
+
 /* Maps some from @pfn on; returns how many pages there are done with. */
 static long map_some(struct mapping *job, struct kassign_chunk *chunk,
 		     u64 pfn, u64 end, struct kassign_reason *reason)
@@ -103,14 +146,14 @@ static long map_some(struct mapping *job, struct kassign_chunk *chunk,
 
 	if (job->fill) {
 		n = kassign_chunk_len(gpa, n);
-		if (kassign_chunk_is_mapped(guest, gpa))
+		if (is_mapped(guest, gpa))
 			return n;
 	}
-	done = kassign_chunk_map(chunk, job->region, gpa, n, reason);
+	done = map_calmly(job, chunk, gpa, n, reason);
 	if (done > 0)
 		atomic64_add(done, &guest->mirror.mapped);
-	if (done >= 0 || done == -EAGAIN || !job->fill)
-		return done == -EAGAIN ? 0 : done;
+	if (done >= 0 || !job->fill)
+		return done;
 	/* What cannot be filled stays a hole; the rest need not. */
 	atomic64_inc(&job->holes);
 	return n;
@@ -120,12 +163,10 @@ static int map_share(struct mapping *job, struct kassign_chunk *chunk,
 		     u64 pfn, u64 end, struct kassign_reason *reason)
 {
 	while (pfn < end) {
-		long n;
+		long n = must_stop(job);
 
-		if (READ_ONCE(job->err))
-			return 0;
-		if (vmm_is_dying(job->guest))
-			return -ESRCH;
+		if (n)
+			return n;
 		n = map_some(job, chunk, pfn, end, reason);
 		if (n < 0)
 			return n;

@@ -5,9 +5,9 @@
  * A sync takes a snapshot of the memslots, compares it with what is mapped and
  * changes only the difference, so a VMM that removes and re-adds all memory at
  * a guest reset costs next to nothing. Removals therefore wait until the
- * memslots have been quiet for one period of the check below (the pages stay
- * pinned, so nothing unsafe can happen); where new memory takes the place of
- * old, the old one goes at once.
+ * memslots have been quiet for one period of the check below, or for a second
+ * (the pages stay pinned, so nothing unsafe can happen); where new memory takes
+ * the place of old, the old one goes at once.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -17,6 +17,9 @@
 
 #define CHUNK_SIZE	(KASSIGN_CHUNK_PAGES << PAGE_SHIFT)
 #define POLL_PERIOD	msecs_to_jiffies(40)
+#define PENDING_MOST	HZ	/* how long a removal may be put off */
+#define RETRY_AFTER	HZ	/* when a sync that failed is tried again */
+#define SYNC_TRIES	16	/* with memslots that change meanwhile */
 
 static void unmap_range(struct kassign_chunk *chunk, u64 gpa, u64 npages)
 {
@@ -182,6 +185,13 @@ static int remove_range(struct kassign_chunk *chunk, u64 start, u64 end)
 	return 0;
 }
 
+static void put_off(struct kassign_mirror *mirror)
+{
+	if (!mirror->pending)
+		mirror->pending_since = jiffies;
+	mirror->pending = true;
+}
+
 /*
  * Removes what is mapped but not wanted. Unless @now, only what is in the way
  * of something wanted; the rest is left pending.
@@ -192,37 +202,58 @@ static int remove_unwanted(struct kassign_chunk *chunk,
 {
 	struct kassign_mirror *mirror = &chunk->guest->mirror;
 	struct kassign_regions gone = { };
+	bool pending = false;
 	unsigned int i;
 	int err;
 
-	mirror->pending = false;
 	err = kassign_regions_subtract(&gone, &mirror->cur, want, true);
 	for (i = 0; i < gone.nr && !err; i++) {
 		u64 start = gone.r[i].gpa;
 		u64 end = start + (gone.r[i].npages << PAGE_SHIFT);
 
 		if (!now && !kassign_regions_find(want, start, end)) {
-			mirror->pending = true;
+			pending = true;
 			continue;
 		}
 		*changed = true;
 		err = remove_range(chunk, start, end);
 	}
-	if (err)
-		mirror->pending = true;		/* the next check tries again */
+	if (pending || err)
+		put_off(mirror);	/* the next check tries again */
+	else
+		mirror->pending = false;
 	kassign_regions_free(&gone);
 	return err;
 }
 
+static int add_region(struct kassign_chunk *chunk, const struct kassign_region *r,
+		      struct kassign_reason *reason)
+{
+	struct kassign_mirror *mirror = &chunk->guest->mirror;
+	int err;
+
+	/* Listed first, so that a mapped page is never unlisted. */
+	err = kassign_regions_add(&mirror->cur, r);
+	if (err)
+		return err;
+	err = kassign_follow_publish(mirror);
+	if (!err)
+		err = map_region(chunk, r, reason);
+	if (err)
+		kassign_regions_del(&mirror->cur, r->gpa);
+	return err;
+}
+
+/* Where the VMM has nothing it goes on with the others; that is told all the same. */
 static int add_missing(struct kassign_chunk *chunk,
 		       const struct kassign_regions *want, bool *changed,
 		       struct kassign_reason *reason)
 {
 	struct kassign_mirror *mirror = &chunk->guest->mirror;
 	struct kassign_regions missing = { };
+	int err, absent = 0;
 	unsigned int i;
 	u64 todo = 0;
-	int err;
 
 	err = kassign_regions_subtract(&missing, want, &mirror->cur, false);
 	for (i = 0; i < missing.nr; i++)
@@ -230,21 +261,17 @@ static int add_missing(struct kassign_chunk *chunk,
 	atomic64_set(&mirror->todo, todo);
 	for (i = 0; i < missing.nr && !err; i++) {
 		*changed = true;
-		/* Listed first, so that a mapped page is never unlisted. */
-		err = kassign_regions_add(&mirror->cur, &missing.r[i]);
-		if (err)
-			break;
-		err = kassign_follow_publish(mirror);
-		if (!err)
-			err = map_region(chunk, &missing.r[i], reason);
-		if (err)
-			kassign_regions_del(&mirror->cur, missing.r[i].gpa);
+		err = add_region(chunk, &missing.r[i], reason);
+		if (err == -EFAULT) {
+			absent = err;
+			err = 0;
+		}
 	}
 	atomic64_set(&mirror->todo, 0);
 	if (missing.nr)
 		kassign_follow_merge(chunk->guest);
 	kassign_regions_free(&missing);
-	return err;
+	return err ? err : absent;
 }
 
 static int sync_to(struct kassign_chunk *chunk,
@@ -271,6 +298,24 @@ static int sync_to(struct kassign_chunk *chunk,
 	return err;
 }
 
+/* -ESTALE when the memslots have changed meanwhile */
+static int sync_once(struct kassign_chunk *chunk, bool first, bool now,
+		     struct kassign_reason *reason)
+{
+	struct kassign_guest *guest = chunk->guest;
+	struct kassign_slots *snap;
+	int err;
+
+	snap = kassign_kvm_slots(guest->kvm, guest->slot_ids, KASSIGN_MAX_SLOTS);
+	if (!snap)
+		return -ENOMEM;
+	err = first ? refuse_private(snap, reason) : 0;
+	if (!err)
+		err = sync_to(chunk, snap, now, reason);
+	kvfree(snap);
+	return err;
+}
+
 /*
  * Under mirror->lock, a domain attached. At the @first sync memory that no device
  * can be given is a reason to refuse; what comes later is left out.
@@ -278,21 +323,25 @@ static int sync_to(struct kassign_chunk *chunk,
 static int sync_locked(struct kassign_guest *guest, bool first, bool now,
 		       struct kassign_reason *reason)
 {
-	struct kassign_slots *snap;
+	struct kassign_mirror *mirror = &guest->mirror;
 	struct kassign_chunk *chunk;
-	int err = -ENOMEM;
+	int err = -ENOMEM, tries;
 
 	if (!mmget_not_zero(guest->mm))
 		return kassign_fail(reason, -ESRCH, "the VMM has exited");
 	chunk = kassign_chunk_alloc(guest);
-	snap = kassign_kvm_slots(guest->kvm, guest->slot_ids, KASSIGN_MAX_SLOTS);
-	if (chunk && snap)
-		err = first ? refuse_private(snap, reason) : 0;
-	if (!err)
-		err = sync_to(chunk, snap, now, reason);
-	if (!err)
+	for (tries = 0; chunk && tries < SYNC_TRIES; tries++) {
+		err = sync_once(chunk, first, now, reason);
+		if (err != -ESTALE)
+			break;
+		cond_resched();
+	}
+	if (err == -ESTALE)
+		err = kassign_fail(reason, -EAGAIN,
+				   "the VMM changes the guest's memory slots all the time");
+	if (!err || err == -EFAULT)
 		kassign_follow_holes(guest);
-	kvfree(snap);
+	mirror->retry_at = jiffies + RETRY_AFTER;
 	kvfree(chunk);
 	mmput_async(guest->mm);
 	return err;
@@ -320,27 +369,35 @@ int kassign_mirror_sync(struct kassign_guest *guest, bool now,
 	return err;
 }
 
+/* @quiet: the memslots did not change since the last look, so a burst is over. */
+static bool removals_are_due(struct kassign_mirror *mirror, bool quiet)
+{
+	return mirror->pending &&
+	       (quiet || time_after(jiffies, mirror->pending_since + PENDING_MOST));
+}
+
 /*
- * The net under VMMs that tell nobody: look at the memslot generation. When it
- * did not move since the last look, the burst is over and removals are due.
+ * The net under VMMs that tell nobody: look at the memslot generation. A sync that
+ * fails is told, and tried again at the next change and every second.
  */
 static int look_at_memslots(struct kassign_guest *guest,
 			    struct kassign_reason *reason)
 {
 	struct kassign_mirror *mirror = &guest->mirror;
 	u64 generation = kassign_kvm_generation(guest->kvm);
+	bool quiet = generation == mirror->last_seen;
 	int err = 0;
 
-	if (generation == mirror->last_seen) {
-		if (kassign_follow_due(mirror))
-			queue_work(kassign_wq, &mirror->follow);
-		return mirror->pending ? sync_locked(guest, false, true, reason) : 0;
-	}
-	/* One that fails is reported once, and tried again at the next change. */
-	if (generation != mirror->generation)
-		err = sync_locked(guest, false, false, reason);
-	mirror->pending = true;
 	mirror->last_seen = generation;
+	if (kassign_follow_due(mirror))
+		queue_work(kassign_wq, &mirror->follow);
+	if (removals_are_due(mirror, quiet))
+		err = sync_locked(guest, false, true, reason);
+	else if (generation != mirror->generation &&
+		 (!quiet || time_after(jiffies, mirror->retry_at)))
+		err = sync_locked(guest, false, false, reason);
+	if (!quiet)
+		put_off(mirror);
 	return err;
 }
 
@@ -436,6 +493,7 @@ int kassign_mirror_start(struct kassign_guest *guest,
 
 	if (mutex_lock_killable(&mirror->lock))
 		return -EINTR;
+	mirror->ending = false;
 	mirror->active = true;
 	mirror->notifier = kassign_chunk_alloc(guest);
 	err = mirror->notifier ? sync_locked(guest, true, true, reason) : -ENOMEM;
@@ -456,6 +514,7 @@ void kassign_mirror_stop(struct kassign_guest *guest)
 	struct kassign_chunk *chunk;
 	unsigned int i;
 
+	WRITE_ONCE(mirror->ending, true);
 	mutex_lock(&mirror->lock);
 	mirror->active = false;
 	kassign_follow_nothing(mirror);
