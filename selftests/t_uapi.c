@@ -4,9 +4,13 @@
  */
 #include <fcntl.h>
 #include <linux/pci_regs.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -268,6 +272,89 @@ TEST(anybody_can_list_devices)
 	rig_start(&rig, EDU, VMM_ANON);
 	ASSERT_OK(setuid(65534));
 	ASSERT_EQ(host_state(EDU), KASSIGN_DEV_ASSIGNED);
+}
+
+/* ---- a VMM that does not give its memory ---- */
+
+static int userfault(void *p, size_t size)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)p, size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0)
+		SKIP("this kernel has no userfaultfd");
+	ASSERT_OK(ioctl(fd, UFFDIO_API, &api));
+	ASSERT_OK(ioctl(fd, UFFDIO_REGISTER, &reg));
+	return fd;
+}
+
+static void *sync_thread(void *arg)
+{
+	struct rig *rig = arg;
+
+	kassign_guest_sync(rig->guest, 0, NULL);
+	return NULL;
+}
+
+/* The device's lock is held while it waits for that of the memory. */
+static void *decode_thread(void *arg)
+{
+	struct rig *rig = arg;
+
+	config_write(rig->dev, PCI_COMMAND, 2, 0);
+	config_write(rig->dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	return NULL;
+}
+
+/* In a process of its own: it may be stuck. True if it was told within 5 s. */
+static bool listed_soon(int uffd)
+{
+	pid_t pid = fork();
+	int i, status;
+
+	ASSERT_OK(pid);
+	if (pid == 0) {
+		close(uffd);
+		_exit(host_state(EDU) != KASSIGN_DEV_ASSIGNED);
+	}
+	for (i = 0; i < 500; i++) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) && !WEXITSTATUS(status);
+		usleep(10000);
+	}
+	return false;
+}
+
+TEST(a_list_does_not_wait_for_a_vmm)
+{
+	size_t size = 2 << 20;
+	void *hva = vmm_reserve(size);
+	pthread_t syncs, decodes;
+	struct rig rig;
+	bool soon;
+	int uffd;
+
+	ASSERT(mmap(hva, size, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == hva);
+	rig_start(&rig, EDU, VMM_ANON);
+	edu_enable(&rig, BAR0_GPA);
+	uffd = userfault(hva, size);
+	vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, 5ULL << 30, hva, size);
+	ASSERT_EQ(pthread_create(&syncs, NULL, sync_thread, &rig), 0);
+	usleep(300000);
+	ASSERT_EQ(pthread_create(&decodes, NULL, decode_thread, &rig), 0);
+	usleep(300000);
+	soon = listed_soon(uffd);
+	/* Closed, it gives empty pages to all who wait. */
+	close(uffd);
+	pthread_join(syncs, NULL);
+	pthread_join(decodes, NULL);
+	ASSERT(soon);
+	rig_end(&rig);
 }
 
 TEST(a_guest_fd_alone_assigns_nothing)

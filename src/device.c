@@ -345,6 +345,12 @@ static int claim_bound(struct kassign_device *dev, struct kassign_reason *reason
 		return kassign_fail(reason, -ENODEV,
 				    "%s is not bound to the kassign driver",
 				    pci_name(dev->pdev));
+	/* They are others', and it can reset them. */
+	if (pci_num_vf(dev->pdev))
+		return kassign_fail(reason, -EBUSY,
+				    "%s has %d virtual functions; remove them first: echo 0 > /sys/bus/pci/devices/%s/sriov_numvfs",
+				    pci_name(dev->pdev), pci_num_vf(dev->pdev),
+				    pci_name(dev->pdev));
 	bound = pci_get_drvdata(dev->pdev);
 	mutex_lock(&kassign_lock);
 	if (bound->assigned)

@@ -81,6 +81,10 @@ static struct kassign_group *claim_group(struct kassign_device *dev,
 	struct kassign_group *kg;
 	int err;
 
+	if (!device_iommu_capable(&dev->pdev->dev, IOMMU_CAP_CACHE_COHERENCY))
+		return ERR_PTR(kassign_fail(reason, -EOPNOTSUPP,
+					    "DMA of %s is not coherent with the caches",
+					    pci_name(dev->pdev)));
 	err = check_msi(dev, group, reason);
 	if (err)
 		return ERR_PTR(err);
@@ -174,9 +178,13 @@ static int attach_group(struct kassign_device *dev, struct kassign_reason *reaso
 	if (err)
 		return err;
 	err = iommu_attach_group(guest->domain, dev->group->group);
+	if (err == -EINVAL)
+		return kassign_fail(reason, -EXDEV,
+				    "%s cannot join the guest's IOMMU domain: it sits behind an IOMMU of another kind than the guest's other devices",
+				    pci_name(dev->pdev));
 	if (err)
-		return kassign_fail(reason, err == -EINVAL ? -EXDEV : err,
-				    "%s cannot join the guest's IOMMU domain (errno %d): it sits behind an IOMMU of another kind than the guest's other devices",
+		return kassign_fail(reason, err,
+				    "%s cannot join the guest's IOMMU domain (errno %d)",
 				    pci_name(dev->pdev), -err);
 	dev->group->attached = true;
 	return 0;

@@ -130,6 +130,7 @@ static struct kassign_guest *guest_alloc(struct file *vm_file, struct kvm *kvm,
 	if (!guest)
 		return NULL;
 	kref_init(&guest->ref);
+	INIT_LIST_HEAD(&guest->node);
 	INIT_LIST_HEAD(&guest->devices);
 	INIT_LIST_HEAD(&guest->groups);
 	INIT_WORK(&guest->death_work, guest_death);
@@ -146,7 +147,10 @@ static struct kassign_guest *guest_alloc(struct file *vm_file, struct kvm *kvm,
 	return guest;
 }
 
-/* Under kassign_lock; takes over @kvm's reference on success. */
+/*
+ * Not listed yet; takes over @kvm's reference on success. Without kassign_lock, since
+ * whoever has the VMM's mmap_lock may keep it for long.
+ */
 static struct kassign_guest *guest_create(struct file *vm_file, struct kvm *kvm)
 {
 	struct mm_struct *mm = kassign_kvm_mm(kvm);
@@ -163,8 +167,6 @@ static struct kassign_guest *guest_create(struct file *vm_file, struct kvm *kvm)
 	if (err)
 		goto err_guest;
 	mmput_async(mm);
-	guest->id = ++guest_ids;
-	list_add_tail(&guest->node, &kassign_guests);
 	return guest;
 
 err_guest:
@@ -177,25 +179,44 @@ err_mm:
 	return ERR_PTR(err);
 }
 
-static struct kassign_guest *guest_of_file(struct file *vm_file)
+/* The guest of a VM, with a reference: the one there is, or else @made */
+static struct kassign_guest *listed_guest(struct kvm *kvm,
+					  struct kassign_guest *made)
 {
 	struct kassign_guest *guest;
+
+	mutex_lock(&kassign_lock);
+	guest = find_guest(kvm);
+	if (!guest && made) {
+		made->id = ++guest_ids;
+		list_add_tail(&made->node, &kassign_guests);
+		guest = made;
+	}
+	mutex_unlock(&kassign_lock);
+	return guest;
+}
+
+static struct kassign_guest *guest_of_file(struct file *vm_file)
+{
+	struct kassign_guest *guest, *made;
 	struct kvm *kvm;
 
 	kvm = kassign_kvm_get(vm_file);
 	if (!kvm)
 		return ERR_PTR(-ESRCH);
-	mutex_lock(&kassign_lock);
-	guest = find_guest(kvm);
+	guest = listed_guest(kvm, NULL);
 	if (guest) {
-		mutex_unlock(&kassign_lock);
 		kassign_kvm_put(kvm);
 		return guest;
 	}
-	guest = guest_create(vm_file, kvm);
-	mutex_unlock(&kassign_lock);
-	if (IS_ERR(guest))
+	made = guest_create(vm_file, kvm);
+	if (IS_ERR(made)) {
 		kassign_kvm_put(kvm);
+		return made;
+	}
+	guest = listed_guest(kvm, made);
+	if (guest != made)
+		kassign_guest_put(made);
 	return guest;
 }
 
@@ -232,10 +253,10 @@ int kassign_guest_open_fd(int vm_fd, struct kassign_reason *reason)
 	}
 	guest = guest_of_file(vm_file);
 	fput(vm_file);
+	if (guest == ERR_PTR(-ESRCH))
+		return kassign_fail(reason, -ESRCH, "the VM's process has exited");
 	if (IS_ERR(guest))
-		return kassign_fail(reason, PTR_ERR(guest),
-				    "the VM's process has exited (errno %ld)",
-				    -PTR_ERR(guest));
+		return PTR_ERR(guest);
 	fd = anon_inode_getfd("[kassign-guest]", &kassign_guest_fops, guest,
 			      O_RDWR | O_CLOEXEC);
 	if (fd < 0)

@@ -2,6 +2,7 @@
 /*
  * Generic netlink family "kassign": what is assigned where, for anybody to read.
  */
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <net/genetlink.h>
@@ -141,24 +142,37 @@ static int put_assigned(struct sk_buff *skb, struct kassign_device *dev)
 	return 0;
 }
 
+/*
+ * A dump holds up all of generic netlink, and whoever has the lock may be waiting for a
+ * VMM: then there is less to tell.
+ */
+static bool lock_soon(struct kassign_device *dev)
+{
+	int tries;
+
+	for (tries = 0; tries < 100; tries++) {
+		if (mutex_trylock(&dev->lock))
+			return true;
+		usleep_range(1000, 2000);
+	}
+	return false;
+}
+
 static int put_bound(struct sk_buff *skb, struct pci_dev *pdev,
 		     struct kassign_device *dev)
 {
 	struct iommu_group *group = iommu_group_get(&pdev->dev);
-	u32 state = KASSIGN_DEV_FREE;
+	bool locked = dev && lock_soon(dev);
+	u32 state = dev ? READ_ONCE(dev->state) : KASSIGN_DEV_FREE;
 	int err;
 
-	if (dev)
-		mutex_lock(&dev->lock);
-	if (dev)
-		state = dev->state;
 	err = nla_put_string(skb, KASSIGN_A_DEV_BDF, pci_name(pdev)) ||
 	      nla_put_u32(skb, KASSIGN_A_DEV_STATE, state) ||
 	      (group && nla_put_u32(skb, KASSIGN_A_DEV_GROUP,
 				    iommu_group_id(group)));
-	if (!err && dev && state == KASSIGN_DEV_ASSIGNED)
+	if (!err && locked && state == KASSIGN_DEV_ASSIGNED)
 		err = put_assigned(skb, dev);
-	if (dev)
+	if (locked)
 		mutex_unlock(&dev->lock);
 	iommu_group_put(group);
 	return err ? -EMSGSIZE : 0;

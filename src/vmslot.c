@@ -302,7 +302,9 @@ static int slot_do_del(struct kassign_guest *guest, void *arg)
 			break;
 		msleep(wait);
 	}
-	vm_munmap(slot->hva, slot->size);
+	/* Where KVM still has the slot, nothing else of the VMM may come. */
+	if (!err)
+		vm_munmap(slot->hva, slot->size);
 	return err;
 }
 

@@ -72,8 +72,8 @@ struct kassign_info {
  * On: control fd. Returns a guest fd (O_CLOEXEC); the same VM gives fds of the
  * same guest object. The guest holds the VM file until it is released.
  *
- * Errors: EBADF (@vm_fd is not open), EINVAL (not a KVM VM; a VMM with 32-bit
- * addresses), ESRCH (the VMM has exited).
+ * Errors: EBADF (@vm_fd is not open), EINVAL (not a KVM VM), ESRCH (the VMM has
+ * exited), EINTR (a signal came).
  */
 struct kassign_guest_open {
 	__u32 argsz;
@@ -109,11 +109,13 @@ struct kassign_guest_open {
  * device was taken away.
  *
  * Errors: ENODEV (no such device, or not bound to kassign), EBUSY (already
- * assigned, or another device of its IOMMU group is used by the host),
+ * assigned, with virtual functions, or another device of its IOMMU group is used by
+ * the host),
  * ENOMEM (not enough memory, or RLIMIT_MEMLOCK), EPERM (no interrupt
  * remapping, or not CAP_SYS_ADMIN), EOPNOTSUPP (no IOMMU; no cache coherency;
- * private guest memory), EFAULT (guest memory that cannot be pinned), EXDEV (the
- * device sits behind an IOMMU that cannot join the guest's domain).
+ * private guest memory), EFAULT (guest memory that cannot be pinned), EAGAIN (the
+ * VMM changes its memory all the time), EXDEV (the device sits behind an IOMMU that
+ * cannot join the guest's domain).
  */
 struct kassign_add_device {
 	__u32 argsz;
@@ -140,7 +142,7 @@ struct kassign_add_device {
  * removes and re-adds all memory in a burst); KASSIGN_SYNC_NOW unmaps them
  * before returning. Without a device there is nothing to do: returns 0.
  *
- * Errors: EINTR, ENOMEM, EFAULT as KASSIGN_GUEST_ADD_DEVICE; memory that could
+ * Errors: EINTR, ENOMEM, EFAULT, EAGAIN as KASSIGN_GUEST_ADD_DEVICE; memory that could
  * be mapped stays mapped.
  */
 struct kassign_guest_sync {
@@ -504,7 +506,9 @@ enum {
 	KASSIGN_A_GUEST_LIMIT,		/* u64 bytes, ~0 for none */
 	KASSIGN_A_DEV_BDF,		/* string, dddd:bb:dd.f */
 	KASSIGN_A_DEV_STATE,		/* u32, enum kassign_dev_state */
-	KASSIGN_A_DEV_GUEST_ID,		/* u32, absent if not assigned */
+	KASSIGN_A_DEV_GUEST_ID,		/* u32, absent if not assigned, or busy: then
+					 * only BDF, state and group are there
+					 */
 	KASSIGN_A_DEV_GROUP,		/* u32, IOMMU group number */
 	KASSIGN_A_DEV_DOMAIN,		/* u64, opaque number of its IOMMU domain */
 	KASSIGN_A_DEV_FLAGS,		/* u32, KASSIGN_STATUS_* */
