@@ -256,6 +256,8 @@ void print_rows(struct json_object *rows, const struct column *columns,
 
 /* ---- util.c ---- */
 
+/* One line of JSON; consumes @o */
+void print_object(struct json_object *o);
 int read_text(const char *path, char *buf, size_t len);	/* one line */
 int write_text(const char *path, const char *text);
 double now_ms(void);

@@ -25,8 +25,7 @@ void print_done(bool json, const char *result, const char *fmt, ...)
 	o = json_object_new_object();
 	json_object_object_add(o, "result", json_object_new_string(result));
 	json_object_object_add(o, "note", json_object_new_string(text));
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	print_object(o);
 }
 
 static const char *cell(struct json_object *row, const char *key)

@@ -23,10 +23,26 @@ int problem(struct problem *p, int code, const char *cure, const char *fmt, ...)
 	return -1;
 }
 
-static void print_object(struct json_object *o)
+void print_object(struct json_object *o)
 {
 	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
+}
+
+static void print_text(const struct problem *p, const char *prefix)
+{
+	fprintf(stderr, "kassign: %s%s\n", prefix, p->text);
+	if (p->cure[0])
+		fprintf(stderr, "  %s\n", p->cure);
+}
+
+static struct json_object *problem_object(const struct problem *p, const char *key)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, key, json_object_new_string(p->text));
+	json_object_object_add(o, "cure", json_object_new_string(p->cure));
+	return o;
 }
 
 void problem_print(const struct problem *p, bool json)
@@ -34,32 +50,20 @@ void problem_print(const struct problem *p, bool json)
 	struct json_object *o;
 
 	if (!json) {
-		fprintf(stderr, "kassign: %s\n", p->text);
-		if (p->cure[0])
-			fprintf(stderr, "  %s\n", p->cure);
+		print_text(p, "");
 		return;
 	}
-	o = json_object_new_object();
-	json_object_object_add(o, "error", json_object_new_string(p->text));
-	json_object_object_add(o, "cure", json_object_new_string(p->cure));
+	o = problem_object(p, "error");
 	json_object_object_add(o, "exit", json_object_new_int(p->code));
 	print_object(o);
 }
 
 void problem_warn(const struct problem *p, bool json)
 {
-	struct json_object *o;
-
-	if (!json) {
-		fprintf(stderr, "kassign: warning: %s\n", p->text);
-		if (p->cure[0])
-			fprintf(stderr, "  %s\n", p->cure);
-		return;
-	}
-	o = json_object_new_object();
-	json_object_object_add(o, "warning", json_object_new_string(p->text));
-	json_object_object_add(o, "cure", json_object_new_string(p->cure));
-	print_object(o);
+	if (json)
+		print_object(problem_object(p, "warning"));
+	else
+		print_text(p, "warning: ");
 }
 
 void copy_str(char *to, size_t len, const char *from)
