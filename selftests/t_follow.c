@@ -407,8 +407,7 @@ TEST(a_discard_is_followed_while_the_list_changes)
 	time_t until;
 
 	start(&rig, &mem, get_small);
-	ASSERT(mmap(r.hva, 4096, PROT_READ | PROT_WRITE,
-		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == r.hva);
+	vmm_memory_at(r.hva, 4096);
 	r.rig = &rig;
 	small_slots(&rig, r.hva, 4096);
 	slow_notifier(true);

@@ -154,8 +154,7 @@ TEST(memory_that_a_vmm_puts_in_place_of_a_bar_is_left_out)
 	struct rig rig;
 	void *hva = vmm_reserve(4096);
 
-	ASSERT(mmap(hva, 4096, PROT_READ | PROT_WRITE,
-		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == hva);
+	vmm_memory_at(hva, 4096);
 	start(&rig);
 	ASSERT_EQ(delete_bar_slots(&rig.vmm), 1);
 	vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, BAR0_GPA + 0x1000, hva, 4096);
@@ -177,13 +176,6 @@ TEST(memory_that_a_vmm_puts_in_place_of_a_bar_is_left_out)
 #define GONE		VMM_MAX_SLOTS
 #define RESTLESS	(VMM_MAX_SLOTS + 1)
 
-static void *memory_at(void *hva, size_t size)
-{
-	ASSERT(mmap(hva, size, PROT_READ | PROT_WRITE,
-		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == hva);
-	return hva;
-}
-
 static double seconds(void)
 {
 	struct timespec ts;
@@ -202,7 +194,7 @@ static void no_rest(struct rig *rig, void *hva)
 /* Removals are put off then; what the VMM has there by now is not the guest's. */
 TEST(memory_of_a_slot_that_is_gone_is_not_mapped_again)
 {
-	unsigned char *hva = memory_at(vmm_reserve(HIGH_SIZE), HIGH_SIZE);
+	unsigned char *hva = vmm_memory_at(vmm_reserve(HIGH_SIZE), HIGH_SIZE);
 	struct rig rig;
 	double end;
 	int i;
@@ -214,7 +206,7 @@ TEST(memory_of_a_slot_that_is_gone_is_not_mapped_again)
 		ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE + HIGH_SIZE);
 		vmm_set_slot(&rig.vmm, GONE, HIGH_GPA, hva, 0);
 		ASSERT_OK(munmap(hva, HIGH_SIZE));
-		memory_at(hva, HIGH_SIZE);
+		vmm_memory_at(hva, HIGH_SIZE);
 		/* edu would take 0.1 s for each look. */
 		for (end = seconds() + 0.2; seconds() < end;)
 			ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE);
@@ -224,8 +216,8 @@ TEST(memory_of_a_slot_that_is_gone_is_not_mapped_again)
 
 TEST(a_removal_is_not_put_off_for_ever)
 {
-	void *other = memory_at(vmm_reserve(4096), 4096);
-	void *hva = memory_at(vmm_reserve(HIGH_SIZE), HIGH_SIZE);
+	void *other = vmm_memory_at(vmm_reserve(4096), 4096);
+	void *hva = vmm_memory_at(vmm_reserve(HIGH_SIZE), HIGH_SIZE);
 	struct rig rig;
 	double begin;
 	int i;
@@ -260,8 +252,7 @@ TEST(memory_that_could_not_be_mapped_makes_room_for_a_bar)
 	vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, gpa, NULL, 0);
 	ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
 	config_write(rig.dev, PCI_BASE_ADDRESS_0, 4, gpa);
-	ASSERT(mmap(hva, size, PROT_READ | PROT_WRITE,
-		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == hva);
+	vmm_memory_at(hva, size);
 	memset(hva, 1, size);
 	ASSERT_OK(munmap(hva, size));
 	ASSERT_EQ(vmm_read(&rig.vmm, gpa, 1), EDU_ID_VALUE);
@@ -590,7 +581,7 @@ TEST(memory_that_is_not_there_stops_no_other)
 	next = vmm_add_slot(&rig.vmm, HIGH_GPA + (1 << 30), HIGH_SIZE, 0, VMM_ANON);
 	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), -EFAULT);
 	ASSERT(reaches(&rig, HIGH_GPA + (1 << 30), next));
-	memory_at(hva, HIGH_SIZE);
+	vmm_memory_at(hva, HIGH_SIZE);
 	usleep(2500000);
 	ASSERT(reaches(&rig, HIGH_GPA, hva));
 	expect_exact(&rig);

@@ -338,8 +338,7 @@ TEST(a_list_does_not_wait_for_a_vmm)
 	bool soon;
 	int uffd;
 
-	ASSERT(mmap(hva, size, PROT_READ | PROT_WRITE,
-		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == hva);
+	vmm_memory_at(hva, size);
 	rig_start(&rig, EDU, VMM_ANON);
 	edu_enable(&rig, BAR0_GPA);
 	uffd = userfault(hva, size);

@@ -73,6 +73,13 @@ void *vmm_reserve(size_t size)
 	return (void *)(((uintptr_t)p + huge - 1) & ~(huge - 1));
 }
 
+void *vmm_memory_at(void *hva, size_t size)
+{
+	ASSERT(mmap(hva, size, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == hva);
+	return hva;
+}
+
 void *vmm_add_slot(struct vmm *vmm, uint64_t gpa, uint64_t size, uint32_t flags,
 		   enum vmm_memory kind)
 {

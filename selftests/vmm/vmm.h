@@ -62,6 +62,8 @@ void vmm_del_slot(struct vmm *vmm, uint64_t gpa);
 void vmm_set_slot(struct vmm *vmm, int id, uint64_t gpa, void *hva, uint64_t size);
 /* Addresses for memory, at a huge page's boundary, with nothing there */
 void *vmm_reserve(size_t size);
+/* Memory at such an address, private to the VMM until it shows it in a slot */
+void *vmm_memory_at(void *hva, size_t size);
 /* Host address of a guest-physical one */
 void *vmm_ptr(struct vmm *vmm, uint64_t gpa);
 /* Exits at [gpa, gpa + size) become accesses to @region of @dev_fd. */
