@@ -19,7 +19,7 @@ tests := $(patsubst selftests/%.c,%,$(wildcard selftests/t_*.c))
 benches := $(patsubst selftests/%.c,%,$(wildcard selftests/bench_*.c))
 units := $(patsubst selftests/unit/%.c,%,$(wildcard selftests/unit/test_*.c))
 
-all: $(addprefix $(OUT)/,$(tests) $(benches) odd) $(units:%=$(OUT)/%)
+all: $(addprefix $(OUT)/,$(tests) $(benches) odd slow_agent.so) $(units:%=$(OUT)/%)
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
@@ -46,6 +46,10 @@ $(OUT)/bench_%: $(OUT)/selftests/bench_%.o $(vmm-obj) $(TOOLS)/libkassign.a
 odd-obj := $(OUT)/selftests/host/odd.o $(patsubst %,$(TOOLS)/userspace/agent/%.o,vfu_device vfu_msg)
 $(OUT)/odd: $(odd-obj)
 	$(CC) -o $@ $^
+
+$(OUT)/slow_agent.so: selftests/e2e/slow_agent.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -shared -fPIC -o $@ $<
 
 # Unit tests take what they test from the tools' objects.
 $(OUT)/test_vfu: unit-obj := userspace/agent/vfu_device.o userspace/agent/vfu_msg.o

@@ -76,14 +76,31 @@ int agent_start(struct keeper *k, struct problem *p)
 	return state_write(&k->state, p);
 }
 
-int agent_ready(struct keeper *k, struct problem *p)
+/* Until it says something, or ends */
+static int hear_agent(const struct keeper *k, struct problem *p)
 {
 	struct pollfd pfd = { .fd = k->agent_fd, .events = POLLIN };
+	double end = now_ms() + ANSWER_MS;
+
+	while (poll(&pfd, 1, 100) <= 0) {
+		if (keeper_cancelled(k))
+			return problem(p, EXIT_FAILED, NULL, "interrupted");
+		if (now_ms() > end)
+			return problem(p, EXIT_FAILED,
+				       "the host may be overloaded: try again later",
+				       "the agent, process %d, has not started in %d s",
+				       k->state.agent, ANSWER_MS / 1000);
+	}
+	return 0;
+}
+
+int agent_ready(struct keeper *k, struct problem *p)
+{
 	char line[256] = "it ended at once";
 	ssize_t n;
 
-	if (poll(&pfd, 1, 5000) == 0)
-		return problem(p, EXIT_FAILED, NULL, "the agent does not start");
+	if (hear_agent(k, p))
+		return -1;
 	n = recv(k->agent_fd, line, sizeof(line) - 1, MSG_DONTWAIT);
 	if (n > 0)
 		line[n] = '\0';

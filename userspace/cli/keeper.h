@@ -8,6 +8,12 @@
 
 #include "cli.h"
 
+/*
+ * Milliseconds a process of ours may take for its answer: a host without a free
+ * processor or page needs many. One that has ended hangs up at once.
+ */
+#define ANSWER_MS	60000
+
 /**
  * struct keeper - its world
  * @state:	what is written to /run/kassign
@@ -52,7 +58,7 @@ bool keeper_cancelled(const struct keeper *k);
 /* ---- agent process ---- */
 
 int agent_start(struct keeper *k, struct problem *p);
-/* Waits until it is in its sandbox and has the device. */
+/* Waits until it is in its sandbox and has the device, or the attach is cancelled. */
 int agent_ready(struct keeper *k, struct problem *p);
 /* Ends it, waits; the kernel has released the device when this returns. */
 void agent_end(struct keeper *k);

@@ -328,7 +328,7 @@ static int do_commit(struct keeper *k, struct problem *p)
 	char c;
 
 	report_done(k->report, "attached");
-	if (poll(&pfd, 1, 5000) == 1 && recv(k->report, &c, 1, 0) == 1)
+	if (poll(&pfd, 1, ANSWER_MS) == 1 && recv(k->report, &c, 1, 0) == 1)
 		return 0;
 	return problem(p, EXIT_FAILED, NULL, "interrupted");
 }
