@@ -318,6 +318,10 @@ TEST(a_split_slot_keeps_its_neighbours)
 	rig_end(&rig);
 }
 
+/*
+ * A removal is put off for as long as the memslots change between two looks, which are
+ * 40 ms apart: where a turn was held up for longer (a busy machine), it may be done.
+ */
 TEST(a_burst_of_removing_and_adding_changes_nothing)
 {
 	struct kvm_userspace_memory_region gone = { .slot = 1,
@@ -325,8 +329,9 @@ TEST(a_burst_of_removing_and_adding_changes_nothing)
 	struct kvm_userspace_memory_region back = gone;
 	struct rig rig;
 	uint64_t syncs;
+	double begin;
 	void *hva;
-	int i;
+	int i, slow = 0;
 
 	start(&rig);
 	hva = vmm_add_slot(&rig.vmm, HIGH_GPA, HIGH_SIZE, 0, VMM_ANON);
@@ -336,13 +341,19 @@ TEST(a_burst_of_removing_and_adding_changes_nothing)
 	usleep(200000);
 	syncs = status(&rig).syncs;
 	for (i = 0; i < 50; i++) {
+		begin = seconds();
 		ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &gone));
 		ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
 		ASSERT_OK(ioctl(rig.vmm.vm_fd, KVM_SET_USER_MEMORY_REGION, &back));
+		if (seconds() - begin > 0.03)
+			slow++;
 		ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
 	}
 	usleep(200000);
-	ASSERT_EQ(status(&rig).syncs, syncs);
+	if (slow)
+		printf("# %d of 50 turns were held up\n", slow);
+	/* Removed, and mapped again */
+	ASSERT(status(&rig).syncs - syncs <= 2 * (uint64_t)slow);
 	ASSERT(reaches(&rig, HIGH_GPA, hva));
 	rig_end(&rig);
 }
