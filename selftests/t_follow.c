@@ -4,9 +4,12 @@
  */
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <linux/mman.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -265,6 +268,83 @@ static bool is_missing(struct rig *rig, struct memory *mem)
 {
 	(void)mem;
 	return status(rig).missing_bytes > 0;
+}
+
+/* ---- a page of 1 GiB ---- */
+
+#define GIGA		(1UL << 30)
+#define GIGA_PAGES	"/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"
+
+static void *get_giga(void)
+{
+	void *p;
+
+	if (host_put(GIGA_PAGES, "1"))
+		SKIP("this kernel has no huge pages of 1 GiB");
+	/* The virtual host sets one aside when it boots. */
+	p = mmap(NULL, GIGA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		 MAP_HUGETLB | MAP_HUGE_1GB | MAP_POPULATE, -1, 0);
+	if (p == MAP_FAILED)
+		SKIP("this host has no 1 GiB of memory in one piece");
+	return p;
+}
+
+static int watch_writes(void *p, size_t size)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_WP_HUGETLBFS_SHMEM,
+	};
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)p, size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+	if (fd < 0)
+		SKIP("this kernel has no userfaultfd");
+	ASSERT_OK(ioctl(fd, UFFDIO_API, &api));
+	ASSERT_OK(ioctl(fd, UFFDIO_REGISTER, &reg));
+	return fd;
+}
+
+static void protect(int uffd, void *p, size_t size)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { (uintptr_t)p, size },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	ASSERT_OK(ioctl(uffd, UFFDIO_WRITEPROTECT, &wp));
+}
+
+/* The kernel leaves a mark that it was protected: an entry, but no page. */
+TEST(a_mark_in_place_of_a_page_is_no_page)
+{
+	long pins = host_pins();
+	struct rig rig;
+	void *p = get_giga();
+	int uffd, i;
+
+	uffd = watch_writes(p, GIGA);
+	rig_start(&rig, EDU, VMM_ANON);
+	edu_enable(&rig, BAR0_GPA);
+	vmm_set_slot(&rig.vmm, SLOT, HIGH_GPA, p, GIGA);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	ASSERT_EQ(status(&rig).missing_bytes, 0);
+	protect(uffd, p, GIGA);
+	ASSERT_OK(madvise(p, GIGA, MADV_DONTNEED));
+	ASSERT_EQ(status(&rig).missing_bytes, GIGA);
+	ASSERT_EQ(status(&rig).discards, GIGA / HUGE);
+	/* Nobody watches any more: it gets a page again. */
+	close(uffd);
+	for (i = 0; i < 200 && status(&rig).missing_bytes; i++)
+		usleep(50000);
+	ASSERT_EQ(status(&rig).missing_bytes, 0);
+	rig_end(&rig);
+	munmap(p, GIGA);
+	ASSERT_EQ(host_put(GIGA_PAGES, "0"), 0);
+	host_expect_pins(pins);
 }
 
 /* ---- two slots that meet within a huge page ---- */

@@ -44,7 +44,11 @@ static struct leaf leaf_of_pud(pud_t pud, unsigned long addr)
 			.pfn = pud_pfn(pud) + ((addr & ~PUD_MASK) >> PAGE_SHIFT),
 			.writable = pud_write(pud),
 		};
-	return (struct leaf) { .moving = !pud_none(pud) };
+	/* Only hugetlb has such entries of that size, and has them as a pte. */
+	return (struct leaf) {
+		.moving = !pud_none(pud) &&
+			  kassign_pte_is_moving(__pte(pud_val(pud))),
+	};
 }
 
 static bool pud_of(struct mm_struct *mm, unsigned long addr, pud_t *pud)
