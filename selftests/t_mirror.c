@@ -792,3 +792,44 @@ TEST(two_guests_have_two_domains)
 	rig_end(&one);
 	host_rebind(IGB);
 }
+
+/* ---- works ---- */
+
+static void works_at_once(const char *n)
+{
+	static const char * const queue[] = { "kassign", "kassign-call", "kassign-map" };
+	char path[80];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(queue) / sizeof(queue[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/bus/workqueue/devices/%s/max_active",
+			 queue[i]);
+		ASSERT_EQ(host_put(path, n), 0);
+	}
+}
+
+/*
+ * As many guests as there are works in a queue would come to a standstill if one waited
+ * for another that is to run in the same: so does one guest where it is one work.
+ */
+TEST(no_work_waits_for_one_of_its_own_queue)
+{
+	size_t size = HIGH_SIZE;
+	long pins = host_pins();
+	struct rig rig;
+	void *mem;
+
+	works_at_once("1");
+	mem = vmm_memory_at(vmm_reserve(size), size);
+	start(&rig);
+	vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, HIGH_GPA, mem, size);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	/* Mapped again by a work, through others */
+	ASSERT_OK(madvise(mem, size, MADV_DONTNEED));
+	expect_exact_soon(&rig);
+	config_write(rig.dev, PCI_COMMAND, 2, 0);
+	config_write(rig.dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	rig_end(&rig);
+	works_at_once("256");
+	host_expect_pins(pins);
+}

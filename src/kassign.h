@@ -432,6 +432,8 @@ struct kassign_guest {
 extern struct mutex kassign_lock;
 extern struct list_head kassign_guests;
 extern struct workqueue_struct *kassign_wq;
+extern struct workqueue_struct *kassign_call_wq;
+extern struct workqueue_struct *kassign_map_wq;
 
 int kassign_guest_open_fd(int vm_fd, struct kassign_reason *reason);
 void kassign_guest_get(struct kassign_guest *guest);

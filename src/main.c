@@ -14,7 +14,50 @@ module_param_named(allow_unsafe_interrupts, kassign_unsafe_interrupts, bool,
 MODULE_PARM_DESC(allow_unsafe_interrupts,
 		 "Assign devices although interrupts are not remapped: the guest can then raise any host interrupt (default: no)");
 
-struct workqueue_struct *kassign_wq;
+/*
+ * What is done for guests in the background. Works wait for others, which must be in
+ * a queue behind theirs in this list: were they in the same, as many of the first as
+ * may run at once would keep those out that they wait for.
+ */
+struct workqueue_struct *kassign_wq;		/* following memory, releases */
+struct workqueue_struct *kassign_call_wq;	/* in a VMM's address space */
+struct workqueue_struct *kassign_map_wq;	/* mapping */
+
+static const struct {
+	struct workqueue_struct **wq;
+	const char *name;
+} queues[] = {
+	{ &kassign_wq, KASSIGN_NAME },
+	{ &kassign_call_wq, KASSIGN_NAME "-call" },
+	{ &kassign_map_wq, KASSIGN_NAME "-map" },
+};
+
+static void destroy_queues(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(queues); i++) {
+		if (*queues[i].wq)
+			destroy_workqueue(*queues[i].wq);
+		*queues[i].wq = NULL;
+	}
+}
+
+/* In sysfs an administrator chooses their processors. */
+static int create_queues(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(queues); i++) {
+		*queues[i].wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_SYSFS, 0,
+						queues[i].name);
+		if (!*queues[i].wq) {
+			destroy_queues();
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
 
 int kassign_fail(struct kassign_reason *reason, int err, const char *fmt, ...)
 {
@@ -43,12 +86,12 @@ static int __init kassign_init(void)
 {
 	int err;
 
-	kassign_wq = alloc_workqueue(KASSIGN_NAME, WQ_UNBOUND, 0);
-	if (!kassign_wq)
-		return -ENOMEM;
+	err = create_queues();
+	if (err)
+		return err;
 	err = pci_register_driver(&kassign_pci_driver);
 	if (err)
-		goto err_wq;
+		goto err_queues;
 	err = kassign_netlink_init();
 	if (err)
 		goto err_pci;
@@ -63,8 +106,8 @@ err_netlink:
 	kassign_netlink_exit();
 err_pci:
 	pci_unregister_driver(&kassign_pci_driver);
-err_wq:
-	destroy_workqueue(kassign_wq);
+err_queues:
+	destroy_queues();
 	return err;
 }
 
@@ -77,7 +120,7 @@ static void __exit kassign_exit(void)
 	pci_unregister_driver(&kassign_pci_driver);
 	/* Death work and delayed fputs of guests may still be finishing. */
 	flush_workqueue(kassign_wq);
-	destroy_workqueue(kassign_wq);
+	destroy_queues();
 }
 
 module_init(kassign_init);

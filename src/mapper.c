@@ -230,7 +230,7 @@ static int run_workers(struct mapping *job, u64 npages)
 	for (i = 0; i < nr; i++) {
 		worker[i].job = job;
 		INIT_WORK(&worker[i].work, map_work);
-		queue_work(kassign_wq, &worker[i].work);
+		queue_work(kassign_map_wq, &worker[i].work);
 	}
 	if (wait_for_completion_interruptible(&job->done)) {
 		stop_mapping(job, -EINTR, NULL);

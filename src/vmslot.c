@@ -77,7 +77,7 @@ int kassign_vmm_run(struct kassign_guest *guest, kassign_vmm_fn fn, void *arg)
 	struct vmm_call call = { .guest = guest, .fn = fn, .arg = arg };
 
 	INIT_WORK_ONSTACK(&call.work, vmm_call_work);
-	queue_work(kassign_wq, &call.work);
+	queue_work(kassign_call_wq, &call.work);
 	flush_work(&call.work);
 	destroy_work_on_stack(&call.work);
 	return call.ret;
