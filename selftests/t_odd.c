@@ -12,6 +12,7 @@
 #include "host/odd.h"
 #include "fuzz.h"
 #include "host.h"
+#include "mirror.h"
 #include "rnd.h"
 #include "tap.h"
 
@@ -583,4 +584,51 @@ TEST(ports_have_any_width)
 	ASSERT_EQ(bar_read(dev, 4, 0, 4), 0xbbccaa11);
 	ASSERT(kassign_region_write(dev, 4, ODD_BAR4_SIZE, &info, 1) < 0);
 	rig_end(&rig);
+}
+
+/* ---- an IOMMU that translates fewer addresses than a guest may have ---- */
+
+#define BEYOND	(1ULL << 39)	/* vhost: address_width() */
+#define HUGE	(2UL << 20)
+
+/* What no device can reach is left out, and hinders nothing else. */
+TEST(memory_beyond_the_iommus_addresses_stops_nothing)
+{
+	void *low = vmm_memory_at(vmm_reserve(HUGE), HUGE);
+	void *high = vmm_memory_at(vmm_reserve(HUGE), HUGE);
+	int slot = VMM_MAX_SLOTS;
+	struct rig rig;
+
+	start(&rig);
+	vmm_set_slot(&rig.vmm, slot, HIGH_GPA, low, HUGE);
+	vmm_set_slot(&rig.vmm, slot + 1, BEYOND - 4096, high, HUGE);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	ASSERT_EQ(status(&rig).skipped_bytes, HUGE - 4096);
+	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE + HUGE + 4096);
+	expect_exact(&rig);
+	/* As if it were not there: what goes is unmapped, what comes is mapped. */
+	vmm_set_slot(&rig.vmm, slot, HIGH_GPA, low, 0);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, KASSIGN_SYNC_NOW, NULL), 0);
+	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE + 4096);
+	vmm_set_slot(&rig.vmm, slot, HIGH_GPA + HUGE, low, HUGE);
+	ASSERT_EQ(kassign_guest_sync(rig.guest, 0, NULL), 0);
+	ASSERT_EQ(status(&rig).mapped_bytes, VMM_LOW_SIZE + HUGE + 4096);
+	expect_exact(&rig);
+	rig_end(&rig);
+}
+
+/* Who has it from the start is told. */
+TEST(a_guest_with_memory_beyond_the_iommus_addresses_is_refused)
+{
+	void *high = vmm_memory_at(vmm_reserve(HUGE), HUGE);
+	long pins = host_pins();
+	struct rig rig;
+
+	host_bind(ODD);
+	vmm_start(&rig.vmm, VMM_ANON);
+	vmm_set_slot(&rig.vmm, VMM_MAX_SLOTS, BEYOND, high, HUGE);
+	rig.guest = rig_guest(&rig);
+	ASSERT_EQ(rig_assign(rig.guest, ODD), -ERANGE);
+	ASSERT_EQ(host_state(ODD), KASSIGN_DEV_FREE);
+	host_expect_pins(pins);
 }

@@ -303,6 +303,8 @@ void kassign_mirror_stop(struct kassign_guest *guest);
 int kassign_mirror_sync(struct kassign_guest *guest, bool now,
 			struct kassign_reason *reason);
 int kassign_mirror_reserve(struct kassign_guest *guest, u64 start, u64 length);
+void kassign_mirror_put_off(struct kassign_mirror *mirror);
+bool kassign_mirror_ends(struct kassign_guest *guest);
 
 int kassign_mirror_wanted(struct kassign_guest *guest,
 			  struct kassign_regions *out);

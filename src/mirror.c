@@ -47,25 +47,45 @@ static int map_region(struct kassign_chunk *chunk,
 
 /* ---- what should be mapped ---- */
 
-/* What of @all can be mapped: neither reserved, nor where a BAR is (peer.c) */
-static int possible_regions(struct kassign_mirror *mirror,
+/* @all without what the IOMMU has no addresses for */
+static int within_aperture(struct kassign_guest *guest,
+			   const struct kassign_regions *all,
+			   struct kassign_regions *out)
+{
+	u64 end = guest->domain->geometry.aperture_end + 1;
+	struct kassign_region above = {
+		.gpa = end,
+		.npages = PHYS_PFN(U64_MAX) - PHYS_PFN(end),
+	};
+	struct kassign_regions beyond = { .r = &above, .nr = end ? 1 : 0 };
+
+	return kassign_regions_subtract(out, all, &beyond, false);
+}
+
+/* What of @all can be mapped: nor is it reserved, nor where a BAR is (peer.c) */
+static int possible_regions(struct kassign_guest *guest,
 			    const struct kassign_regions *all,
 			    struct kassign_regions *out)
 {
-	struct kassign_regions allowed = { };
+	struct kassign_regions translated = { }, allowed = { };
+	struct kassign_mirror *mirror = &guest->mirror;
 	int err;
 
-	err = kassign_regions_subtract(&allowed, all, &mirror->resv, false);
+	err = within_aperture(guest, all, &translated);
+	if (!err)
+		err = kassign_regions_subtract(&allowed, &translated,
+					       &mirror->resv, false);
 	if (!err)
 		err = kassign_regions_subtract(out, &allowed, &mirror->peers,
 					       false);
+	kassign_regions_free(&translated);
 	kassign_regions_free(&allowed);
 	return err;
 }
 
 /*
  * Memslots as regions, without what no device can be given: our own BARs, other
- * devices' memory, guest_memfd, reserved ranges.
+ * devices' memory, guest_memfd, reserved ranges, what is above the IOMMU's addresses.
  */
 static int wanted_regions(struct kassign_guest *guest,
 			  const struct kassign_slots *snap,
@@ -93,7 +113,7 @@ static int wanted_regions(struct kassign_guest *guest,
 			err = kassign_regions_add(&all, &r);
 	}
 	if (!err)
-		err = possible_regions(&guest->mirror, &all, out);
+		err = possible_regions(guest, &all, out);
 	for (i = 0; i < all.nr; i++)
 		skipped += all.r[i].npages;
 	for (i = 0; i < out->nr; i++)
@@ -123,22 +143,25 @@ int kassign_mirror_wanted(struct kassign_guest *guest,
 	return err;
 }
 
-static int check_width(struct kassign_guest *guest,
-		       const struct kassign_regions *want,
-		       struct kassign_reason *reason)
+/* Memory at addresses that the IOMMU does not translate */
+static int refuse_beyond(struct kassign_guest *guest,
+			 const struct kassign_slots *snap,
+			 struct kassign_reason *reason)
 {
-	const struct kassign_region *last;
-	u64 top;
+	u64 end = guest->domain->geometry.aperture_end;
+	unsigned int i;
 
-	if (!want->nr)
-		return 0;
-	last = &want->r[want->nr - 1];
-	top = last->gpa + (last->npages << PAGE_SHIFT) - 1;
-	if (top <= guest->domain->geometry.aperture_end)
-		return 0;
-	return kassign_fail(reason, -ERANGE,
-			    "the guest has memory at 0x%llx, the IOMMU translates addresses only up to 0x%llx",
-			    top, (u64)guest->domain->geometry.aperture_end);
+	for (i = 0; i < snap->nr; i++) {
+		const struct kassign_slot *slot = &snap->slot[i];
+		u64 top = slot->gpa + (slot->npages << PAGE_SHIFT) - 1;
+
+		if (top > end && !slot->ours &&
+		    !kassign_hva_is_mmio(guest->mm, slot->hva))
+			return kassign_fail(reason, -ERANGE,
+					    "the guest has memory at 0x%llx, the IOMMU translates addresses only up to 0x%llx",
+					    top, end);
+	}
+	return 0;
 }
 
 /* Memory that only the guest itself may reach: no device can serve it. */
@@ -181,11 +204,16 @@ static int remove_range(struct kassign_chunk *chunk, u64 start, u64 end)
 			return err;
 		unmap_range(chunk, from, (to - from) >> PAGE_SHIFT);
 	}
-	kassign_follow_publish(&chunk->guest->mirror);
 	return 0;
 }
 
-static void put_off(struct kassign_mirror *mirror)
+/**
+ * kassign_mirror_put_off - have a removal wait for a quiet moment
+ * @mirror: its lock held
+ *
+ * Until the memslots have not changed for one period, or a second.
+ */
+void kassign_mirror_put_off(struct kassign_mirror *mirror)
 {
 	if (!mirror->pending)
 		mirror->pending_since = jiffies;
@@ -218,8 +246,11 @@ static int remove_unwanted(struct kassign_chunk *chunk,
 		*changed = true;
 		err = remove_range(chunk, start, end);
 	}
+	/* Once for all of them: whoever goes through the list begins anew each time. */
+	if (*changed)
+		kassign_follow_publish(mirror);
 	if (pending || err)
-		put_off(mirror);	/* the next check tries again */
+		kassign_mirror_put_off(mirror);	/* the next check tries again */
 	else
 		mirror->pending = false;
 	kassign_regions_free(&gone);
@@ -285,8 +316,6 @@ static int sync_to(struct kassign_chunk *chunk,
 
 	err = wanted_regions(chunk->guest, snap, &want);
 	if (!err)
-		err = check_width(chunk->guest, &want, reason);
-	if (!err)
 		err = remove_unwanted(chunk, &want, now, &changed);
 	if (!err)
 		err = add_missing(chunk, &want, &changed, reason);
@@ -310,6 +339,8 @@ static int sync_once(struct kassign_chunk *chunk, bool first, bool now,
 	if (!snap)
 		return -ENOMEM;
 	err = first ? refuse_private(snap, reason) : 0;
+	if (!err && first)
+		err = refuse_beyond(guest, snap, reason);
 	if (!err)
 		err = sync_to(chunk, snap, now, reason);
 	kvfree(snap);
@@ -397,7 +428,7 @@ static int look_at_memslots(struct kassign_guest *guest,
 		 (!quiet || time_after(jiffies, mirror->retry_at)))
 		err = sync_locked(guest, false, false, reason);
 	if (!quiet)
-		put_off(mirror);
+		kassign_mirror_put_off(mirror);
 	return err;
 }
 

@@ -86,7 +86,7 @@ void kassign_peer_unmap(struct kassign_guest *guest, struct kassign_vmslot *slot
 	mutex_lock(&mirror->lock);
 	iommu_unmap(guest->domain, slot->gpa, slot->size);
 	kassign_regions_del(&mirror->peers, slot->gpa);
-	mirror->pending = true;		/* Is there memory by now? */
+	kassign_mirror_put_off(mirror);	/* Is there memory by now? */
 	mutex_unlock(&mirror->lock);
 	slot->peers = false;
 }
