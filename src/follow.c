@@ -242,6 +242,8 @@ static void verify_pages(struct kassign_guest *guest,
 		if (part.start >= part.end ||
 		    !verify_part(guest, &r, published, &part, may_sleep))
 			i++;
+		if (may_sleep)
+			cond_resched();
 	}
 }
 
@@ -372,7 +374,7 @@ static void fault_in(struct kassign_chunk *chunk, const struct kassign_region *r
 	}
 }
 
-/* For each chunk of what the regions have in @hvas */
+/* For each chunk of what the regions have in @hvas, unless all of it ends anyway */
 static void visit_chunks(struct kassign_chunk *chunk,
 			 const struct kassign_span *hvas,
 			 void (*fn)(struct kassign_chunk *chunk,
@@ -391,6 +393,8 @@ static void visit_chunks(struct kassign_chunk *chunk,
 			continue;
 		part = whole_chunks(r, &part);
 		for (gpa = part.start; gpa < part.end; gpa += n << PAGE_SHIFT) {
+			if (kassign_mirror_ends(chunk->guest))
+				return;
 			n = kassign_chunk_len(gpa, (part.end - gpa) >> PAGE_SHIFT);
 			fn(chunk, r, gpa, n);
 			cond_resched();

@@ -90,10 +90,16 @@ static bool take_share(struct mapping *job, u64 *first, u64 *last)
 	return true;
 }
 
-static bool vmm_is_dying(struct kassign_guest *guest)
+/**
+ * kassign_mirror_ends - is what is being done for the mirror in vain?
+ * @guest: the VMM's users held, once
+ *
+ * Its last device is being released, or the VMM dies: only we are left to use it.
+ */
+bool kassign_mirror_ends(struct kassign_guest *guest)
 {
-	/* Only we are left to use it. */
-	return READ_ONCE(guest->dead) || atomic_read(&guest->mm->mm_users) == 1;
+	return READ_ONCE(guest->mirror.ending) || READ_ONCE(guest->dead) ||
+	       atomic_read(&guest->mm->mm_users) == 1;
 }
 
 /* Not while the notifier may unmap it, and free what is read here */
@@ -112,8 +118,7 @@ static int must_stop(struct mapping *job)
 {
 	if (READ_ONCE(job->err))
 		return -EINTR;
-	return vmm_is_dying(job->guest) || READ_ONCE(job->guest->mirror.ending) ?
-	       -ESRCH : 0;
+	return kassign_mirror_ends(job->guest) ? -ESRCH : 0;
 }
 
 /* Tries again, though not for ever, when the VMM has changed its memory meanwhile. */
