@@ -560,20 +560,28 @@ static bool is_whole(struct kassign_mirror *mirror, u64 gpa, unsigned long npage
 	return npages == KASSIGN_CHUNK_PAGES && bit_get(&mirror->whole, gpa);
 }
 
+/*
+ * Where some of a chunk is only to be read, that of a page is not known any more. Memory
+ * that nobody writes to a file may be told dirty; else what a device wrote could be lost.
+ */
+static bool may_be_dirty(unsigned long pfn, bool readonly)
+{
+	return !readonly || folio_test_swapbacked(page_folio(pfn_to_page(pfn)));
+}
+
 /* The physical runs of what a region has of a chunk */
 static void look_up(struct kassign_chunk *chunk, u64 gpa, unsigned long npages)
 {
 	struct iommu_domain *domain = chunk->guest->domain;
 	struct kassign_mirror *mirror = &chunk->guest->mirror;
-	struct kassign_run run = {
-		.npages = 1,
-		.writable = !bit_get(&mirror->readonly, gpa),
-	};
+	bool readonly = bit_get(&mirror->readonly, gpa);
+	struct kassign_run run = { .npages = 1 };
 	unsigned long i;
 
 	if (is_whole(mirror, gpa, npages)) {
 		run.pfn = PHYS_PFN(iommu_iova_to_phys(domain, gpa));
 		run.npages = npages;
+		run.writable = may_be_dirty(run.pfn, readonly);
 		run.huge = kassign_pinned_once(run.pfn);
 		add_run(chunk, &run);
 		return;
@@ -581,6 +589,7 @@ static void look_up(struct kassign_chunk *chunk, u64 gpa, unsigned long npages)
 	for (i = 0; i < npages; i++) {
 		run.pfn = PHYS_PFN(iommu_iova_to_phys(domain,
 						      gpa + (i << PAGE_SHIFT)));
+		run.writable = may_be_dirty(run.pfn, readonly);
 		add_run(chunk, &run);
 	}
 }
