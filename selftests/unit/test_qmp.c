@@ -44,20 +44,30 @@ int __wrap_poll(struct pollfd *fds, nfds_t nr, int timeout)
 
 /*
  * What the server sends: before the first command, then after each one. '|'
- * splits a reply into separate writes.
+ * splits a reply into separate writes; what is behind '*' is sent without end.
  */
 static const char *script[8];
 static int server_fd;
 static pthread_t server_thread;
 
+static void send_for_ever(const char *text)
+{
+	while (send(server_fd, text, strlen(text), MSG_NOSIGNAL) > 0)
+		;
+}
+
 static void send_pieces(const char *text)
 {
 	while (*text) {
-		size_t n = strcspn(text, "|");
+		size_t n = strcspn(text, "|*");
 
 		if (send(server_fd, text, n, MSG_NOSIGNAL) < 0)
 			return;
 		text += n;
+		if (*text == '*') {
+			send_for_ever(text + 1);
+			return;
+		}
 		if (*text) {
 			text++;
 			usleep(20000);
@@ -154,6 +164,60 @@ static void errors_are_told(void **state)
 	assert_null(qmp_call(qmp, "device_add", NULL, &p));
 	assert_non_null(strstr(p.text, "no room"));
 	assert_non_null(strstr(p.text, "device_add"));
+	end(qmp);
+}
+
+/* A caller that is told of no error goes on with nothing. */
+static void nothing_is_no_answer(void **state)
+{
+	struct problem p = { 0 };
+	struct qmp *qmp;
+
+	(void)state;
+	script[0] = GREETING;
+	script[1] = OK;
+	script[2] = "{\"return\": null}";
+	script[3] = OK;
+	qmp = start(&p);
+	assert_non_null(qmp);
+	assert_null(qmp_call(qmp, "device_add", NULL, &p));
+	assert_int_equal(p.code, EXIT_FAILED);
+	assert_non_null(strstr(p.text, "device_add"));
+	end(qmp);
+}
+
+static void events_without_end_have_one(void **state)
+{
+	struct problem p = { 0 };
+	struct qmp *qmp;
+
+	(void)state;
+	script[0] = GREETING;
+	script[1] = OK;
+	script[2] = "*" DELETED("other");
+	qmp = start(&p);
+	assert_non_null(qmp);
+	assert_null(qmp_wait_device(qmp, "d0", 50));
+	speed = 100;
+	assert_null(qmp_call(qmp, "test", NULL, &p));
+	assert_non_null(strstr(p.text, "does not answer test"));
+	assert_null(qmp_wait_device(qmp, "d0", 50));
+	end(qmp);
+}
+
+static void a_message_without_end_has_one(void **state)
+{
+	struct problem p = { 0 };
+	struct qmp *qmp;
+
+	(void)state;
+	script[0] = GREETING;
+	script[1] = OK;
+	script[2] = "{\"return\": \"*xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+	qmp = start(&p);
+	assert_non_null(qmp);
+	assert_null(qmp_call(qmp, "test", NULL, &p));
+	assert_non_null(strstr(p.text, strerror(EPROTO)));
 	end(qmp);
 }
 
@@ -342,6 +406,9 @@ int main(void)
 		cmocka_unit_test(replies_and_pieces),
 		cmocka_unit_test(events_are_kept),
 		cmocka_unit_test(errors_are_told),
+		cmocka_unit_test(nothing_is_no_answer),
+		cmocka_unit_test(events_without_end_have_one),
+		cmocka_unit_test(a_message_without_end_has_one),
 		cmocka_unit_test(a_hang_up_is_told),
 		cmocka_unit_test(garbage_is_no_greeting),
 		cmocka_unit_test(silence_is_no_greeting),

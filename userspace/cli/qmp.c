@@ -18,6 +18,8 @@
 #define RETRY_MS	50
 #define GREETING_MS	3000
 #define REPLY_MS	30000	/* and for the command to get there */
+#define MOST_EVENTS	256	/* kept of those about devices */
+#define MOST_BYTES	(16 << 20)	/* of a message */
 
 /**
  * struct qmp - a connection to a QMP monitor
@@ -27,6 +29,7 @@
  * @tok:	parser, with what it has of a message
  * @buf:	as read
  * @have:	bytes in @buf not parsed yet
+ * @seen:	bytes of the message so far
  * @events:	not asked for yet
  * @name:	of the event returned last
  */
@@ -36,6 +39,7 @@ struct qmp {
 	struct json_tokener *tok;
 	char buf[4096];
 	size_t have;
+	size_t seen;
 	struct json_object *events;
 	char name[NAME_LEN];
 };
@@ -63,6 +67,8 @@ static struct json_object *parse_some(struct qmp *qmp, bool *broken)
 		used = qmp->have;
 	memmove(qmp->buf, qmp->buf + used, qmp->have - used);
 	qmp->have -= used;
+	qmp->seen = o ? 0 : qmp->seen + used;
+	*broken |= qmp->seen > MOST_BYTES;
 	return o;
 }
 
@@ -73,9 +79,10 @@ static int wait_ready(int fd, short events, double deadline)
 	double left;
 	int n;
 
+	/* Also where there is always something to read */
 	do {
 		left = deadline - now_ms();
-		n = poll(&pfd, 1, left > 0 ? left : 0);
+		n = left > 0 ? poll(&pfd, 1, left) : 0;
 	} while (n < 0 && errno == EINTR);
 	if (n == 0)
 		errno = ETIMEDOUT;
@@ -186,7 +193,8 @@ static struct json_object *unwrap(struct json_object *reply,
 	struct json_object *value = NULL, *err;
 	const char *desc = NULL;
 
-	if (json_object_object_get_ex(reply, "return", &value)) {
+	/* No command of ours returns null. */
+	if (json_object_object_get_ex(reply, "return", &value) && value) {
 		json_object_get(value);
 	} else {
 		if (json_object_object_get_ex(reply, "error", &err))
@@ -198,13 +206,32 @@ static struct json_object *unwrap(struct json_object *reply,
 	return value;
 }
 
+/* The device that an event is about, NULL none */
+static const char *event_device(struct json_object *event)
+{
+	struct json_object *data;
+
+	return json_object_object_get_ex(event, "data", &data) ?
+	       get_string(data, "device") : NULL;
+}
+
+/* Takes it over. A VMM that sends events without end shall not fill our memory. */
+static void keep_event(struct qmp *qmp, struct json_object *event)
+{
+	if (event_device(event) &&
+	    json_object_array_length(qmp->events) < MOST_EVENTS)
+		json_object_array_add(qmp->events, event);
+	else
+		json_object_put(event);
+}
+
 /* Past the events, which are kept */
 static struct json_object *read_reply(struct qmp *qmp, double deadline)
 {
 	struct json_object *o;
 
 	while ((o = read_message(qmp, deadline)) && get_string(o, "event"))
-		json_object_array_add(qmp->events, o);
+		keep_event(qmp, o);
 	return o;
 }
 
@@ -233,12 +260,8 @@ static const char *kept_event(struct qmp *qmp, const char *device)
 
 	for (i = 0; i < nr; i++) {
 		struct json_object *o = json_object_array_get_idx(qmp->events, i);
-		struct json_object *data;
-		const char *id = NULL;
 
-		if (json_object_object_get_ex(o, "data", &data))
-			id = get_string(data, "device");
-		if (!id || strcmp(id, device))
+		if (strcmp(event_device(o), device))
 			continue;
 		copy_str(qmp->name, sizeof(qmp->name), get_string(o, "event"));
 		json_object_array_del_idx(qmp->events, i, 1);
@@ -258,7 +281,7 @@ const char *qmp_wait_device(struct qmp *qmp, const char *device, int ms)
 		if (!o)
 			return NULL;
 		if (get_string(o, "event"))
-			json_object_array_add(qmp->events, o);
+			keep_event(qmp, o);
 		else
 			json_object_put(o);
 	}
