@@ -61,6 +61,28 @@ static bool can_draw(const struct options *opt)
 	return !opt->json && isatty(2) && term && strcmp(term, "dumb");
 }
 
+/*
+ * Under the device's lock: is it still as it was looked at before? What is recorded of
+ * the host's side is all there is to give it back by.
+ */
+static int check_unchanged(const struct request *req, struct problem *p)
+{
+	struct pci_dev_info now = req->dev;
+	char path[PATH_LEN];
+
+	state_path(req->dev.name, ".json", path);
+	if (!access(path, F_OK))
+		return problem(p, EXIT_REFUSED, "kassign recover",
+			       "%s has not come back to the host from its last guest",
+			       req->dev.name);
+	if (pci_refresh(&now) || strcmp(now.driver, req->dev.driver) ||
+	    strcmp(now.override, req->dev.override) ||
+	    strcmp(now.iface, req->dev.iface))
+		return problem(p, EXIT_REFUSED, "try again in a moment",
+			       "%s is just changing its driver", req->dev.name);
+	return 0;
+}
+
 static int start_attach(struct request *req)
 {
 	const struct options *opt = req->opt;
@@ -72,6 +94,10 @@ static int start_attach(struct request *req)
 		problem(&p, EXIT_REFUSED, "kassign status shows it",
 			"%s is being attached or detached by another kassign",
 			req->dev.name);
+		return fail(&p, opt);
+	}
+	if (check_unchanged(req, &p)) {
+		close(lock);
 		return fail(&p, opt);
 	}
 	if (!opt->json)

@@ -282,7 +282,8 @@ static bool guest_matches(const struct guest *guest, const char *text)
 	char *end;
 	long pid = strtol(text, &end, 10);
 
-	if (!strcmp(guest->name, text))
+	/* An empty one is somebody's unset variable, not a guest without a name. */
+	if (text[0] && !strcmp(guest->name, text))
 		return true;
 	return !*end && pid == guest->pid;
 }

@@ -64,7 +64,7 @@ int device_find(const char *text, struct pci_dev_info *dev, struct problem *p)
 	int nr = states_read(&states, TELL_NOTHING), i;
 
 	for (i = 0; i < nr; i++)
-		if (!strcmp(states[i].link.name, text))
+		if (text[0] && !strcmp(states[i].link.name, text))
 			copy_str(bdf, sizeof(bdf), states[i].dev.name);
 	free(states);
 	return pci_find(bdf[0] ? bdf : text, dev, p);

@@ -78,7 +78,10 @@ static struct json_object *to_json(const struct state *state)
 
 static int make_run_dir(void)
 {
-	return mkdir(RUN_DIR, 0755) && errno != EEXIST ? -1 : 0;
+	/* Whatever root's umask: VMMs of others find their agents' sockets there. */
+	if (!mkdir(RUN_DIR, 0755))
+		return chmod(RUN_DIR, 0755);
+	return errno == EEXIST ? 0 : -1;
 }
 
 /* Whole or not at all: a new file takes the old one's name. */
