@@ -436,6 +436,11 @@ static void a_device_that_goes_during_plug_in_is_answered_for(void **state)
 	assert_int_equal(read_config(0x10, 4), 0);
 	answer(1, 0);
 	assert_int_equal(data[0], 0xff);
+	/* QEMU would take all ones for a pin. */
+	vdev.no_line = false;
+	assert_int_equal(read_config(0x3d, 1), 0);
+	answer(1, 0);
+	assert_int_equal(data[0], 0x47);
 }
 
 static void late_trouble_reads_as_ones(void **state)

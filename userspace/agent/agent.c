@@ -67,6 +67,7 @@ static bool keeper_ends(const struct kassign_agent *agent)
  * @vdev:	the device
  * @msg:	the message being served
  * @kmsg_fd:	kernel log, -1 none
+ * @told_gone:	the keeper knows that the device was taken away
  * @over:	AGENT_* once it is to end, else -1
  * @deadline:	ms: latest end of a plug-in that is waited for
  */
@@ -75,6 +76,7 @@ struct session {
 	struct vfu_device vdev;
 	struct vfu_msg *msg;
 	int kmsg_fd;
+	bool told_gone;
 	int over;
 	double deadline;
 };
@@ -90,6 +92,22 @@ static void end_with(struct session *s, int how)
 		return;
 	s->over = how;
 	s->deadline = now_ms() + PLUG_MS;
+}
+
+/*
+ * The device was taken away. A VMM whose guest uses it just then may not survive a
+ * closed socket: it goes on being answered (vfu_device.c) until it hangs up, or the
+ * keeper, which takes the device from it, has enough.
+ */
+static void lose_device(struct session *s)
+{
+	if (s->told_gone)
+		return;
+	s->told_gone = true;
+	s->vdev.gone = true;
+	send_event((void *)s->agent, "gone\n");
+	if (s->vdev.sock < 0)
+		end_with(s, AGENT_DEVICE_GONE);
 }
 
 /* A VMM that is just plugging the device in would not survive our going. */
@@ -124,7 +142,7 @@ static bool wait_for(struct session *s, int fd)
 	struct pollfd fds[4] = {
 		{ .fd = fd, .events = POLLIN },
 		{ .fd = over ? -1 : s->agent->keeper_fd, .events = POLLIN },
-		{ .fd = over ? -1 : s->vdev.dev_fd },
+		{ .fd = over || s->told_gone ? -1 : s->vdev.dev_fd },
 		{ .fd = s->kmsg_fd, .events = POLLIN },
 	};
 
@@ -135,7 +153,7 @@ static bool wait_for(struct session *s, int fd)
 	if (fds[1].revents && keeper_ends(s->agent))
 		end_with(s, AGENT_DONE);
 	if (fds[2].revents)
-		end_with(s, AGENT_DEVICE_GONE);
+		lose_device(s);
 	if (fds[3].revents)
 		read_faults(s);
 	return fds[0].revents;
@@ -158,7 +176,7 @@ static void serve_one(struct session *s)
 		end_with(s, ret == -EPIPE ? AGENT_DONE :
 			    ret == -EPROTO ? AGENT_PROTOCOL : AGENT_FAILED);
 	} else if (s->vdev.gone) {
-		end_with(s, AGENT_DEVICE_GONE);
+		lose_device(s);
 	}
 }
 

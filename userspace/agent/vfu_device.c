@@ -8,7 +8,8 @@
  * So that command is the one gate at which the device is refused. From there to
  * DEVICE_RESET, the last thing QEMU does, a device that went away is answered
  * for from a copy; afterwards it reads as all ones, as one that fell off the bus
- * does.
+ * does, until the VMM lets it go: a socket that is closed while the guest uses the
+ * device can cost the VMM its life, too.
  *
  * QEMU up to 11.1 at least aborts the whole VM when a device is unplugged of
  * which it knows that it has MSI-X. With @inject the capability's id is hidden
@@ -333,6 +334,9 @@ static void answer_for(struct vfu_device *vdev, struct vfu_region_access *arg)
 		memcpy(arg->data, vdev->config + arg->offset, arg->count);
 	else
 		memset(arg->data, 0xff, arg->count);
+	/* QEMU takes it for the number of a pin whenever the guest switches MSI off. */
+	if (arg->region == KASSIGN_REGION_CONFIG)
+		put_byte(arg, PCI_INTERRUPT_PIN, vdev->config[PCI_INTERRUPT_PIN]);
 }
 
 static int read_rom(struct vfu_device *vdev, const struct vfu_region_access *arg,

@@ -25,6 +25,7 @@
 /* ---- the agent process ---- */
 
 #define UNPLUG_DEAD_MS	60000
+#define AGENT_END_MS	5000
 
 /* Fixed numbers in the agent, so that its arguments need not tell them */
 enum { AGENT_DEV_FD = 3, AGENT_GUEST_FD, AGENT_LISTEN_FD, AGENT_KEEPER_FD };
@@ -112,18 +113,29 @@ int agent_ready(struct keeper *k, struct problem *p)
 }
 
 /* Our own child, not yet waited for, so the pid cannot be somebody else's. */
+static bool agent_ends_within(const struct keeper *k, int ms)
+{
+	double end = now_ms() + ms;
+
+	while (waitpid(k->state.agent, NULL, WNOHANG) == 0) {
+		if (now_ms() > end)
+			return false;
+		poll(NULL, 0, 5);
+	}
+	return true;
+}
+
+/* One that can neither end nor be killed loses the device when it is unbound. */
 void agent_end(struct keeper *k)
 {
-	struct pollfd pfd = { .fd = k->agent_fd };
-
 	if (k->state.agent <= 0)
 		return;
 	if (k->agent_fd >= 0)
 		shutdown(k->agent_fd, SHUT_WR);
-	/* It hangs up as the last thing it does. */
-	if (poll(&pfd, 1, 5000) == 0)
+	if (!agent_ends_within(k, AGENT_END_MS)) {
 		kill(k->state.agent, SIGKILL);
-	waitpid(k->state.agent, NULL, 0);
+		agent_ends_within(k, AGENT_END_MS);
+	}
 	if (k->agent_fd >= 0)
 		close(k->agent_fd);
 	k->agent_fd = -1;
@@ -151,7 +163,6 @@ static void give_back(struct keeper *k)
 {
 	struct problem p;
 
-	agent_end(k);
 	if (host_give_back(&k->state, &p)) {
 		report_problem(k->report, &p);
 		return;		/* the state stays, for recover */
@@ -184,6 +195,8 @@ static void unplug_dead(struct keeper *k)
 
 	close(k->lock);
 	k->lock = -1;
+	close(k->ctl_fd);
+	k->ctl_fd = -1;
 	while (guest_alive(k->state.guest.pid, k->state.guest.start) &&
 	       now_ms() < end && !unplug_once(k))
 		poll(NULL, 0, 500);
@@ -246,13 +259,32 @@ static void accept_detach(struct keeper *k, bool *ended)
 	close(sock);
 }
 
-/* False once the agent has hung up */
-static bool read_agent(struct keeper *k)
+enum heard agent_heard(const struct keeper *k)
 {
 	char buf[256];
 	ssize_t n = recv(k->agent_fd, buf, sizeof(buf), MSG_DONTWAIT);
 
-	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return HEARD_NOTHING;
+	if (n <= 0)
+		return HEARD_END;
+	return memmem(buf, n, "gone\n", 5) ? HEARD_GONE : HEARD_NOTHING;
+}
+
+/* True when the device is the host's. One without a device still answers its VMM. */
+static bool listen_to_agent(struct keeper *k)
+{
+	switch (agent_heard(k)) {
+	case HEARD_NOTHING:
+		return false;
+	case HEARD_END:
+		agent_end(k);
+		break;
+	case HEARD_GONE:
+		break;
+	}
+	give_back(k);
+	return true;
 }
 
 int keeper_watch(struct keeper *k)
@@ -269,13 +301,13 @@ int keeper_watch(struct keeper *k)
 			continue;
 		if (fds[1].revents) {
 			accept_detach(k, &ended);
-		} else if (fds[0].revents && !read_agent(k)) {
-			give_back(k);
-			ended = true;
+		} else if (fds[0].revents) {
+			ended = listen_to_agent(k);
 		}
 	}
 	if (k->plugged)
 		unplug_dead(k);
+	agent_end(k);
 	return EXIT_OK;
 }
 

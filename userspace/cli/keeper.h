@@ -60,8 +60,15 @@ bool keeper_cancelled(const struct keeper *k);
 int agent_start(struct keeper *k, struct problem *p);
 /* Waits until it is in its sandbox and has the device, or the attach is cancelled. */
 int agent_ready(struct keeper *k, struct problem *p);
-/* Ends it, waits; the kernel has released the device when this returns. */
+/*
+ * Ends it, waits; the kernel has released the device when this returns, unless the agent
+ * cannot even be killed.
+ */
 void agent_end(struct keeper *k);
+
+/* What it has said: that it ends, or that the device was taken away */
+enum heard { HEARD_NOTHING, HEARD_END, HEARD_GONE };
+enum heard agent_heard(const struct keeper *k);
 
 /* ---- after the attach ---- */
 

@@ -306,6 +306,9 @@ static int do_wait(struct keeper *k, struct problem *p)
 			return 0;
 		if (keeper_cancelled(k))
 			return problem(p, EXIT_FAILED, NULL, "interrupted");
+		if (agent_heard(k) != HEARD_NOTHING)
+			return problem(p, EXIT_FAILED, "dmesg may tell more",
+				       "the device was taken away, or its agent has ended");
 		if (!guest_alive(k->state.guest.pid, k->state.guest.start))
 			return problem(p, EXIT_FAILED, NULL,
 				       "the guest has exited");
