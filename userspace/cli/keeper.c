@@ -299,11 +299,10 @@ int keeper_watch(struct keeper *k)
 
 		if (poll(fds, 2, -1) < 0)
 			continue;
-		if (fds[1].revents) {
+		if (fds[1].revents)
 			accept_detach(k, &ended);
-		} else if (fds[0].revents) {
+		else if (fds[0].revents)
 			ended = listen_to_agent(k);
-		}
 	}
 	if (k->plugged)
 		unplug_dead(k);
