@@ -79,6 +79,7 @@ static void apply(struct kassign_device *dev)
 		close_line(dev);
 	} else if (!open_line(dev)) {
 		intx->masked = true;
+		intx->raised = true;
 		irq_wake_thread(intx->irq, dev);
 	}
 }
@@ -94,15 +95,31 @@ static bool take(struct kassign_device *dev)
 	return true;
 }
 
+/* Is there an interrupt that was found at the end of the last one? Once. */
+static bool take_raised(struct kassign_intx *intx)
+{
+	bool raised = intx->raised;
+
+	intx->raised = false;
+	return raised;
+}
+
+/*
+ * With threadirqs this is what irq_wake_thread() wakes, so it may be called for what is
+ * raised already.
+ */
 static irqreturn_t intx_hard(int irq, void *data)
 {
 	struct kassign_device *dev = data;
 	struct kassign_intx *intx = &dev->intx;
-	bool deliver = false, ours;
+	bool deliver, ours = false;
 	unsigned long flags;
 
 	spin_lock_irqsave(&intx->lock, flags);
-	ours = take(dev);
+	deliver = take_raised(intx);
+	/* With MSI on it is another device's. */
+	if (!intx->shared || !intx->suspended)
+		ours = take(dev);
 	if (ours && may_pass(intx)) {
 		intx->masked = true;
 		deliver = true;
@@ -110,14 +127,21 @@ static irqreturn_t intx_hard(int irq, void *data)
 	spin_unlock_irqrestore(&intx->lock, flags);
 	if (deliver)
 		kassign_vector_signal(&intx->vec);
-	return ours ? IRQ_HANDLED : IRQ_NONE;
+	return ours || deliver ? IRQ_HANDLED : IRQ_NONE;
 }
 
 static irqreturn_t intx_thread(int irq, void *data)
 {
 	struct kassign_device *dev = data;
+	struct kassign_intx *intx = &dev->intx;
+	unsigned long flags;
+	bool deliver;
 
-	kassign_vector_signal(&dev->intx.vec);
+	spin_lock_irqsave(&intx->lock, flags);
+	deliver = take_raised(intx);
+	spin_unlock_irqrestore(&intx->lock, flags);
+	if (deliver)
+		kassign_vector_signal(&intx->vec);
 	return IRQ_HANDLED;
 }
 
@@ -316,6 +340,7 @@ void kassign_intx_off(struct kassign_device *dev)
 	set_masked(dev, true);
 	free_irq(intx->irq, dev);
 	intx->irq = 0;
+	intx->raised = false;
 	ctx = kassign_vector_redirect(&intx->vec, NULL);
 	if (ctx)
 		eventfd_ctx_put(ctx);

@@ -641,6 +641,7 @@ struct kassign_msix {
  * @irq:	@line while it is delivered, else 0
  * @closed:	masked at the interrupt controller (not @shared)
  * @masked:	by an interrupt the guest has not ended yet, or by the VMM
+ * @raised:	found at the end of the last interrupt, and not told yet
  * @guest_off:	by the guest's command register
  * @suspended:	MSI or MSI-X is enabled
  * @vec:	where it goes
@@ -654,6 +655,7 @@ struct kassign_intx {
 	int irq;
 	bool closed;
 	bool masked;
+	bool raised;
 	bool guest_off;
 	bool suspended;
 	struct kassign_vector vec;
