@@ -8,6 +8,7 @@
  * the rest, each in process context without foreign locks.
  */
 #include <linux/anon_inodes.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
@@ -64,6 +65,26 @@ void kassign_guest_get(struct kassign_guest *guest)
 void kassign_guest_put(struct kassign_guest *guest)
 {
 	kref_put_mutex(&guest->ref, guest_release, &kassign_lock);
+}
+
+/**
+ * kassign_guests_wait - until there is no guest any more
+ *
+ * For the end of the module: no fd is open, so what is left is about to end. A notifier
+ * that has its reference may not have queued the work yet.
+ */
+void kassign_guests_wait(void)
+{
+	bool none;
+
+	for (;;) {
+		mutex_lock(&kassign_lock);
+		none = list_empty(&kassign_guests);
+		mutex_unlock(&kassign_lock);
+		if (none)
+			return;
+		msleep(20);
+	}
 }
 
 static struct kassign_device *first_device(struct kassign_guest *guest)

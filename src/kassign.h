@@ -440,6 +440,7 @@ extern struct workqueue_struct *kassign_map_wq;
 int kassign_guest_open_fd(int vm_fd, struct kassign_reason *reason);
 void kassign_guest_get(struct kassign_guest *guest);
 void kassign_guest_put(struct kassign_guest *guest);
+void kassign_guests_wait(void);
 void kassign_guest_fill_status(struct kassign_guest *guest,
 			       struct kassign_guest_status *st);
 extern const struct file_operations kassign_guest_fops;

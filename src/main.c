@@ -119,6 +119,7 @@ static void __exit kassign_exit(void)
 	kassign_netlink_exit();
 	pci_unregister_driver(&kassign_pci_driver);
 	/* Death work and delayed fputs of guests may still be finishing. */
+	kassign_guests_wait();
 	flush_workqueue(kassign_wq);
 	destroy_queues();
 }
