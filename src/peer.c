@@ -14,11 +14,14 @@
 
 /*
  * Memory that was there may still be mapped (removals wait for a quiet moment); what the
- * IOMMU wants for itself never is.
+ * IOMMU wants for itself never is, nor what it does not translate.
  */
-static bool is_free(struct kassign_mirror *mirror, u64 start, u64 end)
+static bool is_free(struct kassign_guest *guest, u64 start, u64 end)
 {
-	return !kassign_regions_find(&mirror->cur, start, end) &&
+	struct kassign_mirror *mirror = &guest->mirror;
+
+	return end - 1 <= guest->domain->geometry.aperture_end &&
+	       !kassign_regions_find(&mirror->cur, start, end) &&
 	       !kassign_regions_find(&mirror->resv, start, end) &&
 	       !kassign_regions_find(&mirror->peers, start, end);
 }
@@ -65,7 +68,7 @@ void kassign_peer_map(struct kassign_guest *guest, struct kassign_vmslot *slot,
 	struct kassign_mirror *mirror = &guest->mirror;
 
 	mutex_lock(&mirror->lock);
-	if (mirror->active && is_free(mirror, slot->gpa, slot->gpa + slot->size))
+	if (mirror->active && is_free(guest, slot->gpa, slot->gpa + slot->size))
 		slot->peers = !map_listed(guest, slot, phys);
 	mutex_unlock(&mirror->lock);
 }
