@@ -92,15 +92,22 @@ static int hw_enable(struct kassign_device *dev, struct kassign_reason *reason)
 	return -ENOMEM;
 }
 
-/* The host finds the function as it was before. */
+/*
+ * The host finds the function as it was before, but for its line: one that was not reset
+ * may have it up still, with nobody to serve it. The host's driver opens it when it
+ * enables the device.
+ */
 static void hw_disable(struct kassign_device *dev)
 {
 	struct pci_dev *pdev = dev->pdev;
 
 	if (dev->saved) {
-		pci_load_and_free_saved_state(pdev, &dev->saved);
+		pci_load_saved_state(pdev, dev->saved);
 		pci_restore_state(pdev);
-		pci_save_state(pdev);	/* for kassign_error_handlers */
+		if (dev->intx.shared)
+			pci_intx(pdev, 0);
+		/* For kassign_error_handlers; read anew it could be all ones. */
+		pci_load_and_free_saved_state(pdev, &dev->saved);
 	}
 	pci_clear_master(pdev);
 	pci_disable_device(pdev);
@@ -125,8 +132,12 @@ static void first_reset(struct kassign_device *dev)
 static void last_reset(struct kassign_device *dev)
 {
 	struct kassign_bound *bound = pci_get_drvdata(dev->pdev);
+	int err = kassign_reset_hardware(dev);
 
-	bound->clean = !kassign_reset_hardware(dev);
+	bound->clean = !err;
+	if (err)
+		pci_info(dev->pdev, "not reset after its guest (errno %d); its next driver finds it as the guest left it\n",
+			 -err);
 }
 
 /**
