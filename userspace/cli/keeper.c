@@ -347,6 +347,18 @@ static void detach_from_terminal(void)
 	prctl(PR_SET_NAME, "kassign-keeper");
 }
 
+/* What the command had from its caller is not ours: a lock of a script, for one. */
+static void close_others(int a, int b)
+{
+	unsigned int low = a < b ? a : b, high = a < b ? b : a;
+
+	if (low > 3)
+		close_range(3, low - 1, 0);
+	if (high > low + 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0U, 0);
+}
+
 static int keeper_main(const struct request *req, int lock, int report)
 {
 	struct keeper k = {
@@ -359,6 +371,7 @@ static int keeper_main(const struct request *req, int lock, int report)
 	int code;
 
 	detach_from_terminal();
+	close_others(lock, report);
 	k.state.dev = req->dev;
 	k.state.link = req->link;
 	k.state.guest = req->guest;
