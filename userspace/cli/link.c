@@ -3,6 +3,7 @@
  * Network interfaces, over rtnetlink.
  */
 #include <errno.h>
+#include <glob.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -56,32 +57,68 @@ static int read_addrs(struct nl_sock *sock, int ifindex, struct link_state *link
 	return 0;
 }
 
-static bool is_default_via(struct rtnl_route *route, int ifindex, int master)
+#define MAX_STACK	32
+
+/* An interface and what is above it: VLANs, bonds, bridges and what is on those */
+struct stack {
+	int index[MAX_STACK];
+	int nr;
+};
+
+/* The kernel shows each as a link "upper_NAME"; it allows eight levels. */
+static void add_to_stack(struct stack *stack, const char *name)
+{
+	char pattern[64];
+	glob_t found;
+	size_t i;
+
+	if (stack->nr == MAX_STACK)
+		return;
+	stack->index[stack->nr++] = if_nametoindex(name);
+	snprintf(pattern, sizeof(pattern), "/sys/class/net/%s/upper_*", name);
+	if (glob(pattern, 0, NULL, &found))
+		return;
+	for (i = 0; i < found.gl_pathc; i++)
+		add_to_stack(stack, strstr(found.gl_pathv[i], "/upper_") +
+				    strlen("/upper_"));
+	globfree(&found);
+}
+
+static bool in_stack(const struct stack *stack, int index)
+{
+	int i;
+
+	for (i = 0; i < stack->nr; i++)
+		if (stack->index[i] == index)
+			return true;
+	return false;
+}
+
+static bool is_default_via(struct rtnl_route *route, const struct stack *stack)
 {
 	struct nl_addr *dst = rtnl_route_get_dst(route);
-	int i, oif;
+	int i;
 
 	if (rtnl_route_get_table(route) != RT_TABLE_MAIN ||
 	    (dst && nl_addr_get_prefixlen(dst)))
 		return false;
-	for (i = 0; i < rtnl_route_get_nnexthops(route); i++) {
-		oif = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, i));
-		if (oif == ifindex || (master && oif == master))
+	for (i = 0; i < rtnl_route_get_nnexthops(route); i++)
+		if (in_stack(stack, rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, i))))
 			return true;
-	}
 	return false;
 }
 
-static int read_default(struct nl_sock *sock, int ifindex, int master,
-			bool *found)
+static int read_default(struct nl_sock *sock, const char *name, bool *found)
 {
+	struct stack stack = { .nr = 0 };
 	struct nl_cache *cache;
 	struct nl_object *o;
 
 	if (rtnl_route_alloc_cache(sock, AF_UNSPEC, 0, &cache))
 		return -EIO;
+	add_to_stack(&stack, name);
 	for (o = nl_cache_get_first(cache); o && !*found; o = nl_cache_get_next(o))
-		*found = is_default_via((struct rtnl_route *)o, ifindex, master);
+		*found = is_default_via((struct rtnl_route *)o, &stack);
 	nl_cache_free(cache);
 	return 0;
 }
@@ -111,8 +148,7 @@ int link_read(const char *name, struct link_state *link)
 		rtnl_link_put(l);
 		err = read_addrs(sock, index, link);
 		if (!err)
-			err = read_default(sock, index, master,
-					   &link->default_route);
+			err = read_default(sock, name, &link->default_route);
 	}
 	nl_socket_free(sock);
 	return err;
