@@ -27,6 +27,8 @@ static void names(void **state)
 	assert_string_equal(g.name, "web03");
 	PARSE(&g, "qemu\0--name\0debug-threads=on,guest=a,,b");
 	assert_string_equal(g.name, "a,b");
+	PARSE(&g, "qemu\0-name\0guest=\033[2Jw\303\251b\302\2331m");
+	assert_string_equal(g.name, "?[2Jw\303\251b??1m");
 }
 
 static void qmp_option(void **state)

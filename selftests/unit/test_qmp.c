@@ -158,11 +158,11 @@ static void errors_are_told(void **state)
 	(void)state;
 	script[0] = GREETING;
 	script[1] = OK;
-	script[2] = "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no room\"}}";
+	script[2] = "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no room\\u001b[2J\"}}";
 	script[3] = OK;
 	qmp = start(&p);
 	assert_null(qmp_call(qmp, "device_add", NULL, &p));
-	assert_non_null(strstr(p.text, "no room"));
+	assert_non_null(strstr(p.text, "no room?[2J"));
 	assert_non_null(strstr(p.text, "device_add"));
 	end(qmp);
 }

@@ -262,6 +262,8 @@ int read_text(const char *path, char *buf, size_t len);	/* one line */
 int write_text(const char *path, const char *text);
 double now_ms(void);
 void copy_str(char *to, size_t len, const char *from);
+/* What a VMM says must not steer the terminal: control characters become '?'. */
+void make_printable(char *text);
 /* What QEMU's ids of all attachments of a device begin with */
 void qdev_id_prefix(const char *bdf, char id[NAME_LEN]);
 

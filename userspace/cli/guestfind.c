@@ -140,10 +140,11 @@ static bool option_value(const char *text, const char *key, char *value,
 
 static void parse_name(struct guest *guest, const char *value)
 {
-	if (option_value(value, "guest", guest->name, sizeof(guest->name)))
-		return;
-	copy_str(guest->name, sizeof(guest->name), value);
-	guest->name[strcspn(guest->name, ",")] = '\0';
+	if (!option_value(value, "guest", guest->name, sizeof(guest->name))) {
+		copy_str(guest->name, sizeof(guest->name), value);
+		guest->name[strcspn(guest->name, ",")] = '\0';
+	}
+	make_printable(guest->name);
 }
 
 static void parse_qmp(struct guest *guest, const char *value)

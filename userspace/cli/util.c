@@ -19,6 +19,7 @@ int problem(struct problem *p, int code, const char *cure, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(p->text, sizeof(p->text), fmt, args);
 	va_end(args);
+	make_printable(p->text);
 	copy_str(p->cure, sizeof(p->cure), cure ? cure : "");
 	return -1;
 }
@@ -64,6 +65,20 @@ void problem_warn(const struct problem *p, bool json)
 		print_object(problem_object(p, "warning"));
 	else
 		print_text(p, "warning: ");
+}
+
+/* Bytes of the control character there, 0 none: C0 but for the line feed, DEL, C1 in UTF-8 */
+static int control_len(const unsigned char *c)
+{
+	if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+		return 2;
+	return (*c < 0x20 && *c != '\n') || *c == 0x7f;
+}
+
+void make_printable(char *text)
+{
+	for (; *text; text++)
+		memset(text, '?', control_len((unsigned char *)text));
 }
 
 void copy_str(char *to, size_t len, const char *from)
