@@ -244,19 +244,24 @@ static size_t answer(uint32_t flags, uint32_t err)
 
 #define BODY (reply + sizeof(struct vfu_header))
 
-static void version(void **state)
+static int greet(uint8_t major)
 {
 	char body[64] = "\0\0\0\0{\"capabilities\":{}}";
 
+	body[0] = major;
+	return request(VFU_VERSION, body, sizeof(body));
+}
+
+static void version(void **state)
+{
 	(void)state;
 	vdev.negotiated = false;
 	assert_int_equal(request(VFU_DEVICE_RESET, NULL, 0), -EPROTO);
-	assert_int_equal(request(VFU_VERSION, body, sizeof(body)), 0);
+	assert_int_equal(greet(0), 0);
 	assert_true(answer(1, 0) > 4);
 	assert_int_equal(BODY[0] | BODY[1] | BODY[2] | BODY[3], 0);
 	assert_non_null(strstr((char *)BODY + 4, "max_msg_fds"));
-	body[0] = 1;
-	assert_int_equal(request(VFU_VERSION, body, sizeof(body)), 0);
+	assert_int_equal(greet(1), 0);
 	assert_int_equal(answer(0x21, EINVAL), 0);
 }
 
@@ -269,9 +274,12 @@ static void reply_sizes(void **state)
 	struct vfu_irq_info irq = { .argsz = 16, .index = KASSIGN_IRQ_MSI };
 
 	(void)state;
+	assert_int_equal(greet(0), 0);
+	answer(1, 0);
+	assert_int_equal(syncs, 1);
 	assert_int_equal(request(VFU_DMA_MAP, &map, sizeof(map)), 0);
 	assert_int_equal(answer(1, 0), 0);
-	assert_int_equal(syncs, 1);
+	assert_int_equal(syncs, 2);
 	assert_int_equal(request(VFU_DMA_UNMAP, &unmap, sizeof(unmap)), 0);
 	assert_int_equal(answer(1, 0), 24);
 	assert_int_equal(request(VFU_DEVICE_GET_INFO, &info, sizeof(info)), 0);
@@ -290,13 +298,13 @@ static void reply_sizes(void **state)
 
 static void a_dead_device_is_refused_at_the_gate(void **state)
 {
-	struct vfu_device_info info = { .argsz = 16 };
-
 	(void)state;
+	vdev.negotiated = false;
 	device_err = -ENODEV;
-	assert_int_equal(request(VFU_DEVICE_GET_INFO, &info, sizeof(info)), 0);
+	assert_int_equal(greet(0), 0);
 	assert_int_equal(answer(0x21, ENODEV), 0);
 	assert_true(vdev.gone);
+	assert_false(vdev.negotiated || vdev.plugging);
 }
 
 static int read_config(uint64_t off, uint32_t count)
@@ -309,11 +317,10 @@ static int read_config(uint64_t off, uint32_t count)
 
 static void msix_is_hidden_once(void **state)
 {
-	struct vfu_device_info info = { .argsz = 16 };
 	unsigned char *data = BODY + sizeof(struct vfu_region_access);
 
 	(void)state;
-	assert_int_equal(request(VFU_DEVICE_GET_INFO, &info, sizeof(info)), 0);
+	assert_int_equal(greet(0), 0);
 	answer(1, 0);
 	assert_int_equal(read_config(0, 4096), 0);
 	assert_int_equal(answer(1, 0), 16 + 4096);
@@ -323,7 +330,7 @@ static void msix_is_hidden_once(void **state)
 	answer(1, 0);
 	assert_int_equal(data[MSIX_CAP], 0x11);
 	vdev.inject = false;
-	assert_int_equal(request(VFU_DEVICE_GET_INFO, &info, sizeof(info)), 0);
+	assert_int_equal(greet(0), 0);
 	answer(1, 0);
 	assert_int_equal(read_config(0, 4096), 0);
 	answer(1, 0);
@@ -412,10 +419,12 @@ static void a_device_that_goes_during_plug_in_is_answered_for(void **state)
 	unsigned char *data = BODY + sizeof(struct vfu_region_access);
 
 	(void)state;
-	assert_int_equal(request(VFU_DEVICE_GET_INFO, &info, sizeof(info)), 0);
+	assert_int_equal(greet(0), 0);
 	answer(1, 0);
 	assert_true(vdev.plugging);
 	device_err = -ENODEV;
+	assert_int_equal(request(VFU_DEVICE_GET_INFO, &info, sizeof(info)), 0);
+	assert_int_equal(answer(1, 0), 16);
 	assert_int_equal(request(VFU_DEVICE_GET_REGION_INFO, &region, sizeof(region)), 0);
 	answer(1, 0);
 	assert_int_equal(((struct vfu_region_info *)BODY)->size, 0x20000);
@@ -576,12 +585,11 @@ static void a_line_is_shown_only_without_msi(void **state)
 /* As QEMU with KVM does */
 static void the_line_is_masked_and_ended(void **state)
 {
-	struct vfu_device_info info = { .argsz = sizeof(info) };
 	int fd = eventfd(0, 0), before = open_fds();
 
 	(void)state;
 	vdev.no_line = false;
-	assert_int_equal(request(VFU_DEVICE_GET_INFO, &info, sizeof(info)), 0);
+	assert_int_equal(greet(0), 0);
 	answer(1, 0);
 	masks = 0;
 	unmasks = 0;

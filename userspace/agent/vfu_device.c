@@ -2,10 +2,11 @@
 /*
  * The vfio-user commands.
  *
- * QEMU holds its big lock while it waits for each answer. An error that comes
- * after DEVICE_GET_INFO crashes it, and so do all ones, or a closed socket, as
+ * QEMU holds its big lock while it waits for each answer. After VERSION it listens to
+ * changes of memory, and does not stop when DEVICE_GET_INFO fails: it then uses memory
+ * that it has freed. A later error crashes it, and so do all ones, or a closed socket, as
  * long as it sets the device up: it follows what it read without a second look.
- * So that command is the one gate at which the device is refused. From there to
+ * So VERSION is the one gate at which the device is refused. From there to
  * DEVICE_RESET, the last thing QEMU does, a device that went away is answered
  * for from a copy; afterwards it reads as all ones, as one that fell off the bus
  * does, until the VMM lets it go: a socket that is closed while the guest uses the
@@ -41,14 +42,53 @@ static void note(struct vfu_device *vdev, const char *what, int err)
 	vdev->event(vdev->event_ctx, line);
 }
 
+/* What the client is going to ask while it sets the device up */
+static int take_copy(struct vfu_device *vdev)
+{
+	struct kassign_irq_info info = { 0 };
+	uint32_t i;
+	int err;
+
+	err = kassign_device_get_info(vdev->dev_fd, &vdev->info);
+	if (!err && vdev->info.config_size > sizeof(vdev->config))
+		err = -EINVAL;
+	if (!err)
+		err = kassign_region_read(vdev->dev_fd, KASSIGN_REGION_CONFIG, 0,
+					  vdev->config, vdev->info.config_size);
+	for (i = 0; i < KASSIGN_NUM_IRQS && !err; i++) {
+		err = kassign_device_get_irq(vdev->dev_fd, i, &info);
+		vdev->irq_count[i] = info.count;
+	}
+	if (vdev->no_line)
+		vdev->irq_count[KASSIGN_IRQ_INTX] = 0;
+	return err;
+}
+
+/* From here on the client is answered, whatever becomes of the device. */
+static int begin_plug(struct vfu_device *vdev)
+{
+	int err = take_copy(vdev);
+
+	if (!err)
+		err = kassign_guest_sync(vdev->guest_fd, 0, NULL);
+	if (err) {
+		note(vdev, "the device is not ready", err);
+		return err;
+	}
+	vdev->hide_msix = vdev->inject;
+	vdev->plugging = true;
+	return 0;
+}
+
 static int serve_version(struct vfu_device *vdev, struct vfu_msg *msg)
 {
 	/* QEMU reads an option ROM, of up to 16 MiB, in one piece or not at all. */
 	static const char caps[] =
 		"{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_size\":16777216}}";
+	int err = msg->version.major ? -EINVAL : begin_plug(vdev);
 
-	if (msg->version.major != 0)
-		return vfu_reply_error(vdev->sock, msg, EINVAL);
+	if (err)
+		return vfu_reply_error(vdev->sock, msg, -err);
 	msg->version.minor = 0;
 	memcpy(msg->version.json, caps, sizeof(caps));
 	vdev->negotiated = true;
@@ -79,46 +119,14 @@ static int serve_dma_unmap(struct vfu_device *vdev, struct vfu_msg *msg)
 	return vfu_reply(vdev->sock, msg, sizeof(msg->dma_unmap));
 }
 
-/* What the client is going to ask while it sets the device up */
-static int take_copy(struct vfu_device *vdev)
-{
-	struct kassign_irq_info info = { 0 };
-	uint32_t i;
-	int err;
-
-	err = kassign_device_get_info(vdev->dev_fd, &vdev->info);
-	if (!err && vdev->info.config_size > sizeof(vdev->config))
-		err = -EINVAL;
-	if (!err)
-		err = kassign_region_read(vdev->dev_fd, KASSIGN_REGION_CONFIG, 0,
-					  vdev->config, vdev->info.config_size);
-	for (i = 0; i < KASSIGN_NUM_IRQS && !err; i++) {
-		err = kassign_device_get_irq(vdev->dev_fd, i, &info);
-		vdev->irq_count[i] = info.count;
-	}
-	if (vdev->no_line)
-		vdev->irq_count[KASSIGN_IRQ_INTX] = 0;
-	return err;
-}
-
 static int serve_device_info(struct vfu_device *vdev, struct vfu_msg *msg)
 {
-	int err = take_copy(vdev);
-
-	if (!err)
-		err = kassign_guest_sync(vdev->guest_fd, 0, NULL);
-	if (err) {
-		note(vdev, "the device is not ready", err);
-		return vfu_reply_error(vdev->sock, msg, -err);
-	}
 	msg->device_info = (struct vfu_device_info) {
 		.argsz = sizeof(msg->device_info),
 		.flags = VFU_DEVICE_PCI | VFU_DEVICE_RESETTABLE,
 		.num_regions = VFU_NUM_REGIONS,
 		.num_irqs = VFU_NUM_IRQS,
 	};
-	vdev->hide_msix = vdev->inject;
-	vdev->plugging = true;
 	return vfu_reply(vdev->sock, msg, sizeof(msg->device_info));
 }
 

@@ -19,9 +19,9 @@
  * @hide_msix:	the next whole read of config space hides the capability
  * @negotiated:	VERSION has been exchanged
  * @gone:	the device was taken away
- * @plugging:	between DEVICE_GET_INFO and the end of the first DEVICE_RESET: the
+ * @plugging:	between VERSION and the end of the first DEVICE_RESET: the
  *		client must not see the device go
- * @config:	config space as it was at DEVICE_GET_INFO, to answer from then
+ * @config:	config space as it was at VERSION, to answer from then
  * @irq_count:	vectors of each kind, as they were then
  * @info:	the device
  * @region:	its regions
