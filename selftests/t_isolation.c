@@ -455,43 +455,30 @@ static void shoot(struct arena *a, long budget)
 
 /* ---- the MSI window ---- */
 
-/* A kernel may have no DMI, but QEMU's host bridge says whose it is. */
-static bool emulated(void)
+static uint32_t any_data(void)
 {
-	static int known = -1;
-	char vendor[16] = "";
-	FILE *f;
-
-	if (known >= 0)
-		return known;
-	f = fopen("/sys/bus/pci/devices/0000:00:00.0/subsystem_vendor", "r");
-	if (f) {
-		if (!fgets(vendor, sizeof(vendor), f))
-			vendor[0] = '\0';
-		fclose(f);
-	}
-	known = !strncmp(vendor, "0x1af4", 6);
-	return known;
+	return rnd(2) ? rnd(256) : rnd(1ULL << 32);
 }
 
 /*
- * QEMU's IOMMU knows the source only of MSIs, not of other writes to the window:
- * it lets those raise any interrupt whose handle is in use, and all of the old
+ * QEMU's IOMMUs know the source only of MSIs, not of other writes to the window:
+ * they let those raise any interrupt whose handle is in use, and all of the old
  * format. There only handles that nobody has are tried. DMA_ALL_MSIS=1 tries all
  * of them there too, and must fail.
  *
- * The 16 bytes at an address with bit 4, "remappable", or without; some @data
+ * The 16 bytes at an address with bit 4, "remappable", or without; some @data.
+ * Intel's handle is in the address, AMD's in the low 11 bits of the data.
  */
 static uint64_t aim_msi(uint32_t *data)
 {
-	bool all = !emulated() || env("DMA_ALL_MSIS", 0);
+	bool all = !host_is_emulated() || env("DMA_ALL_MSIS", 0);
 	uint64_t handle = all ? rnd(1 << 15) : 0x1000 + rnd(0x6000);
 	int i;
 
 	if (all && rnd(2))	/* those in use are the low ones */
 		handle &= 0x7f;
 	for (i = 0; i < 4; i++)
-		data[i] = rnd(2) || emulated() ? rnd(256) : rnd(1ULL << 32);
+		data[i] = all ? any_data() : 0x100 + rnd(256);
 	return MSI_WINDOW | handle << 5 |
 	       (all && rnd(2) ? 0 : MSI_REMAPPABLE);
 }
@@ -550,13 +537,15 @@ static void shoot_msi_rings(struct arena *a)
 /* How many lines of /proc/interrupts rose without a reason */
 static int msi_phase(struct arena *a, long count)
 {
+	/* What a descriptor says is the NIC's: it may be the handle of an interrupt. */
+	bool rings = !host_has_qemus_amd_iommu() || env("DMA_ALL_MSIS", 0);
 	struct irq_lines before, after;
 	long end = a->msis + count;
 
 	irq_lines_read(&before);
 	while (a->msis < end && a->failed < 100) {
 		shoot_msis(a, end - a->msis < BATCH ? end - a->msis : BATCH);
-		if (a->msis + 2 <= end)
+		if (rings && a->msis + 2 <= end)
 			shoot_msi_rings(a);
 	}
 	usleep(100000);
@@ -628,7 +617,7 @@ TEST(bulk_dma_outside_the_guest_changes_nothing)
 	ASSERT_EQ(a->failed, 0);
 	ASSERT_EQ(a->changed, 0);
 	ASSERT_EQ(a->leaks, 0);
-	ASSERT(a->log.faults > 0);
+	ASSERT(a->log.faults > 0 || host_has_qemus_amd_iommu());
 	ASSERT_EQ(a->log.stray, 0);
 	ASSERT_EQ(strange, 0);
 	arena_end(a);
@@ -1136,7 +1125,7 @@ TEST(edu_neither_writes_nor_reads_beyond_an_edge)
 	ASSERT_EQ(area_changed(&t->own), 0);
 	fprintf(stderr, "# attempts: %ld, bytes changed: 0, faults seen: %ld\n",
 		2 * count, log.faults);
-	ASSERT(log.faults > 0);
+	ASSERT(log.faults > 0 || host_has_qemus_amd_iommu());
 	rig_end(&t->rig);
 	area_free(&t->canary);
 	host_expect_pins(pins);

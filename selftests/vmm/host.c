@@ -24,6 +24,32 @@ int host_put(const char *path, const char *text)
 	return err;
 }
 
+/* A kernel may have no DMI, but QEMU's host bridge says whose it is. */
+bool host_is_emulated(void)
+{
+	static int known = -1;
+	char vendor[16] = "";
+	FILE *f;
+
+	if (known >= 0)
+		return known;
+	f = fopen("/sys/bus/pci/devices/0000:00:00.0/subsystem_vendor", "r");
+	if (f) {
+		if (!fgets(vendor, sizeof(vendor), f))
+			vendor[0] = '\0';
+		fclose(f);
+	}
+	known = !strncmp(vendor, "0x1af4", 6);
+	return known;
+}
+
+bool host_has_qemus_amd_iommu(void)
+{
+	bool amd = !access("/sys/class/iommu/ivhd0", F_OK);
+
+	return amd && host_is_emulated();
+}
+
 static int put_attr(const char *bdf, const char *attr, const char *text)
 {
 	char path[128];

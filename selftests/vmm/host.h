@@ -35,6 +35,14 @@
 /* Writes to a file of sysfs or procfs: 0 or -errno. */
 int host_put(const char *path, const char *text);
 
+bool host_is_emulated(void);
+/*
+ * Of what it refuses, QEMU's amd-iommu (11.1) tells only some, and all as of device
+ * 00:00.0 and address 0. To write into the MSI window is for it to ask for the
+ * interrupt of the I/O APIC whose handle is the data.
+ */
+bool host_has_qemus_amd_iommu(void);
+
 /* Takes @bdf from its host driver and binds kassign. */
 void host_bind(const char *bdf);
 /* The same with another driver */
