@@ -12,6 +12,7 @@
 #include "host.h"
 #include "nic.h"
 #include "tap.h"
+#include "witness.h"
 
 #define HIGH_GPA (5ULL << 30)
 
@@ -66,33 +67,13 @@ TEST(reaches_shared_memfd_memory_low_and_high)
 
 /* ---- outside ---- */
 
-static long count_faults(int kmsg)
-{
-	char line[4096];
-	long nr = 0;
-	ssize_t n;
-
-	usleep(200000);
-	while ((n = read(kmsg, line, sizeof(line) - 1)) > 0) {
-		line[n] = '\0';
-		nr += strstr(line, "DMAR: [DMA") || strstr(line, "IO_PAGE_FAULT");
-	}
-	return nr;
-}
-
 /* What was tried must have been refused by the IOMMU, not only have gone astray. */
-static void expect_faults(int kmsg)
+static void expect_faults(struct klog *log)
 {
-	ASSERT(count_faults(kmsg) > 0 || host_has_qemus_amd_iommu());
-}
-
-static int open_kmsg(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
-
-	ASSERT(fd >= 0);
-	lseek(fd, 0, SEEK_END);
-	return fd;
+	usleep(200000);
+	klog_read(log);
+	close(log->fd);
+	klog_expect_faults(log);
 }
 
 /* Physical address of a page of ours: memory that is no guest's */
@@ -114,7 +95,7 @@ TEST(outside_the_guest_it_faults_and_changes_nothing)
 	unsigned char copy[4096];
 	struct rig rig;
 	uint64_t hpa;
-	int kmsg;
+	struct klog log;
 
 	fill(host, 4096, 1);
 	mlock(host, 4096);
@@ -126,10 +107,10 @@ TEST(outside_the_guest_it_faults_and_changes_nothing)
 	edu_dma(rig.dev, 0x400000, 4096, false);
 	/* The test is only worth something where the guest has no memory. */
 	ASSERT(hpa >= VMM_LOW_SIZE);
-	kmsg = open_kmsg();
+	klog_open(&log);
 	edu_dma(rig.dev, hpa, 4096, true);
 	ASSERT(!memcmp(host, copy, 4096));
-	expect_faults(kmsg);
+	expect_faults(&log);
 	rig_end(&rig);
 }
 
@@ -137,16 +118,16 @@ TEST(the_ends_of_memory_are_exact)
 {
 	unsigned char *last;
 	struct rig rig;
-	int kmsg;
+	struct klog log;
 
 	rig_start(&rig, EDU, VMM_ANON);
 	edu_enable(&rig, BAR0_GPA);
 	last = vmm_ptr(&rig.vmm, VMM_LOW_SIZE - 4096);
 	there_and_back(&rig, 0x400000, VMM_LOW_SIZE - 4096, 4095);
 	memset(last, 0x55, 4096);
-	kmsg = open_kmsg();
+	klog_open(&log);
 	edu_dma(rig.dev, VMM_LOW_SIZE, 4096, true);
-	expect_faults(kmsg);
+	expect_faults(&log);
 	ASSERT_EQ(last[4095], 0x55);
 	rig_end(&rig);
 }
@@ -156,7 +137,7 @@ TEST(another_guests_memory_is_out_of_reach)
 	unsigned char copy[4096], *theirs;
 	struct rig rig;
 	struct vmm other;
-	int kmsg;
+	struct klog log;
 
 	vmm_start(&other, VMM_ANON);
 	theirs = vmm_add_slot(&other, HIGH_GPA, 2 << 20, 0, VMM_ANON);
@@ -164,10 +145,10 @@ TEST(another_guests_memory_is_out_of_reach)
 	memcpy(copy, theirs, 4096);
 	rig_start(&rig, EDU, VMM_ANON);
 	edu_enable(&rig, BAR0_GPA);
-	kmsg = open_kmsg();
+	klog_open(&log);
 	edu_dma(rig.dev, HIGH_GPA, 4096, true);
 	edu_dma(rig.dev, physical(theirs), 4096, true);
-	expect_faults(kmsg);
+	expect_faults(&log);
 	ASSERT(!memcmp(theirs, copy, 4096));
 	rig_end(&rig);
 	vmm_end(&other);

@@ -45,9 +45,7 @@ bool host_is_emulated(void)
 
 bool host_has_qemus_amd_iommu(void)
 {
-	bool amd = !access("/sys/class/iommu/ivhd0", F_OK);
-
-	return amd && host_is_emulated();
+	return host_is_emulated() && !access("/sys/class/iommu/ivhd0", F_OK);
 }
 
 static int put_attr(const char *bdf, const char *attr, const char *text)

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "host.h"
 #include "tap.h"
 #include "witness.h"
 
@@ -144,6 +145,11 @@ void klog_read(struct klog *log)
 		line[n] = '\0';
 		klog_line(log, line);
 	}
+}
+
+void klog_expect_faults(const struct klog *log)
+{
+	ASSERT(log->faults > 0 || host_has_qemus_amd_iommu());
 }
 
 /* ---- interrupts ---- */

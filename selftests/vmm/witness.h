@@ -52,6 +52,8 @@ struct klog {
 
 void klog_open(struct klog *log);
 void klog_read(struct klog *log);
+/* Some were read, where the IOMMU can be relied upon to tell of them. */
+void klog_expect_faults(const struct klog *log);
 
 /* ---- interrupts ---- */
 
