@@ -82,14 +82,15 @@ static void find_bars(struct arena *a)
 	unsigned long start, end, flags;
 
 	ASSERT(f);
-	while (a->nr_bars < MAX_BARS - 3 &&
+	while (a->nr_bars < MAX_BARS - 4 &&
 	       fscanf(f, "%lx %lx %lx", &start, &end, &flags) == 3)
 		if (flags & 0x200 && start)
 			a->bar[a->nr_bars++] = start;
 	pclose(f);
 	ASSERT(a->nr_bars > 3);
 	a->bar[a->nr_bars++] = 0xfec00000;	/* I/O APIC */
-	a->bar[a->nr_bars++] = 0xfed90000;	/* the IOMMU itself */
+	a->bar[a->nr_bars++] = 0xfed90000;	/* the IOMMU itself, Intel's */
+	a->bar[a->nr_bars++] = 0xfed80000;	/* and AMD's */
 	a->bar[a->nr_bars++] = BAR0_GPA;	/* the guest's own view */
 }
 
@@ -473,12 +474,13 @@ static uint64_t aim_msi(uint32_t *data)
 {
 	bool all = !host_is_emulated() || env("DMA_ALL_MSIS", 0);
 	uint64_t handle = all ? rnd(1 << 15) : 0x1000 + rnd(0x6000);
+	uint32_t nobodys = host_has_qemus_amd_iommu() ? 0x100 : 0;
 	int i;
 
 	if (all && rnd(2))	/* those in use are the low ones */
 		handle &= 0x7f;
 	for (i = 0; i < 4; i++)
-		data[i] = all ? any_data() : 0x100 + rnd(256);
+		data[i] = all ? any_data() : nobodys + rnd(256);
 	return MSI_WINDOW | handle << 5 |
 	       (all && rnd(2) ? 0 : MSI_REMAPPABLE);
 }
