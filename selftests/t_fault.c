@@ -562,13 +562,20 @@ static void enable_msi(struct rig *rig, unsigned int pos)
 	write_anyway(rig->dev, pos + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
 }
 
+/*
+ * Acknowledged when the interrupt has come, or will not come. If the two calls
+ * raced, the thread that injects could be the one behind the fault each time.
+ */
 static void raise_anyhow(struct rig *rig)
 {
+	uint64_t before = rig->vmm.mbox->irqs[VECTOR];
 	uint32_t one = 1;
+	int i;
 
 	kassign_region_write(rig->dev, 0, EDU_IRQ_RAISE, &one, 4);
+	for (i = 0; i < 500 && rig->vmm.mbox->irqs[VECTOR] == before; i++)
+		usleep(1000);
 	kassign_region_write(rig->dev, 0, EDU_IRQ_ACK, &one, 4);
-	usleep(20000);
 }
 
 TEST(interrupts_by_injection)
