@@ -570,11 +570,9 @@ static void raise_anyhow(struct rig *rig)
 {
 	uint64_t before = rig->vmm.mbox->irqs[VECTOR];
 	uint32_t one = 1;
-	int i;
 
 	kassign_region_write(rig->dev, 0, EDU_IRQ_RAISE, &one, 4);
-	for (i = 0; i < 500 && rig->vmm.mbox->irqs[VECTOR] == before; i++)
-		usleep(1000);
+	vmm_wait_irqs_for(&rig->vmm, VECTOR, before + 1, 500);
 	kassign_region_write(rig->dev, 0, EDU_IRQ_ACK, &one, 4);
 }
 

@@ -378,11 +378,16 @@ void vmm_line(struct vmm *vmm, int eventfd, int resample, uint32_t pin,
 	vmm_write(vmm, IOAPIC + 0x10, IOAPIC_LEVEL | vector, 1);
 }
 
-bool vmm_wait_irqs(struct vmm *vmm, uint8_t vector, uint64_t count)
+bool vmm_wait_irqs_for(struct vmm *vmm, uint8_t vector, uint64_t count, int ms)
 {
 	int i;
 
-	for (i = 0; i < 5000 && vmm->mbox->irqs[vector] < count; i++)
+	for (i = 0; i < ms && vmm->mbox->irqs[vector] < count; i++)
 		usleep(1000);
 	return vmm->mbox->irqs[vector] >= count;
+}
+
+bool vmm_wait_irqs(struct vmm *vmm, uint8_t vector, uint64_t count)
+{
+	return vmm_wait_irqs_for(vmm, vector, count, 5000);
 }

@@ -85,7 +85,8 @@ void vmm_line(struct vmm *vmm, int eventfd, int resample, uint32_t pin,
  * came. What it does in each of them: mbox->ack.
  */
 uint64_t vmm_raise(struct vmm *vmm, uint64_t gpa, uint8_t vector, uint64_t count);
-/* Waits until the guest has taken @count of @vector, at most 5 s. */
+/* Waits until the guest has taken @count of @vector, at most @ms, or 5 s. */
+bool vmm_wait_irqs_for(struct vmm *vmm, uint8_t vector, uint64_t count, int ms);
 bool vmm_wait_irqs(struct vmm *vmm, uint8_t vector, uint64_t count);
 
 #endif /* VMM_H */
