@@ -216,7 +216,8 @@ static void faults_are_read(void **state)
 	assert_int_equal(addr, 0x7654321000);
 	assert_true(faults_parse("DMAR: [DMA Read] Request device [0001:0a:1f.7] fault addr 0x1",
 				 &last, &addr));
-	/* somebody else's, and what a guest could not have made up */
+	/* somebody else's, whose address is not ours; what no guest could have made up */
+	addr = 0x5000;
 	assert_false(faults_parse("DMAR: [DMA Write NO_PASID] Request device [04:00.1] fault addr 0x1",
 				  &ours, &addr));
 	assert_false(faults_parse("DMAR: [DMA Write NO_PASID] Request device [0001:04:00.0] fault addr 0x1",
@@ -228,6 +229,7 @@ static void faults_are_read(void **state)
 	assert_false(faults_parse("Request device [04:00.0] fault addr 0x1", &ours,
 				  &addr));
 	assert_false(faults_parse("", &ours, &addr));
+	assert_int_equal(addr, 0x5000);
 }
 
 static int setup(void **state)

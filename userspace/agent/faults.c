@@ -32,18 +32,22 @@ bool faults_parse(const char *line, const struct kassign_bdf *bdf, uint64_t *add
 {
 	const char *at = strstr(line, "DMAR: [DMA ");
 	unsigned int segment = bdf->domain, b, d, f;
+	uint64_t fault;
 
 	if (at)
 		at = strstr(at, "Request device [");
 	if (!at)
 		return false;
 	if (sscanf(at, "Request device [%x:%x.%u] fault addr 0x%" SCNx64,
-		   &b, &d, &f, addr) != 4 &&
+		   &b, &d, &f, &fault) != 4 &&
 	    sscanf(at, "Request device [%x:%x:%x.%u] fault addr 0x%" SCNx64,
-		   &segment, &b, &d, &f, addr) != 5)
+		   &segment, &b, &d, &f, &fault) != 5)
 		return false;
-	return segment == bdf->domain && b == bdf->bus && d == bdf->dev &&
-	       f == bdf->fn;
+	if (segment != bdf->domain || b != bdf->bus || d != bdf->dev ||
+	    f != bdf->fn)
+		return false;
+	*addr = fault;
+	return true;
 }
 
 uint64_t faults_read(int kmsg_fd, int dev_fd, const struct kassign_bdf *bdf)

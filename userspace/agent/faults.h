@@ -14,7 +14,7 @@ int faults_open(void);
  * How many they were.
  */
 uint64_t faults_read(int kmsg_fd, int dev_fd, const struct kassign_bdf *bdf);
-/* Is this line of the log a DMA fault of that device? */
+/* Is this line of the log a DMA fault of that device? Only then @addr is written. */
 bool faults_parse(const char *line, const struct kassign_bdf *bdf, uint64_t *addr);
 
 #endif /* KASSIGN_FAULTS_H */
